@@ -1,0 +1,1 @@
+"""The generated service and the generator, measured."""

@@ -1,0 +1,68 @@
+"""`make bench`: build what is compared, measure the service, then the generator.
+
+    python -m bench                    everything, ten rounds: about an hour
+    python -m bench --rounds 2         with any option of run.py
+    python -m bench --build-only       render the service and install the peers
+    python -m bench --generator-only   only the generator
+
+The builds are kept in build/bench (BENCH_BUILD names another folder); delete it to build anew.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.proofs.harness.service import find_uv
+from tests.proofs.harness.service import render
+from tests.proofs.harness.service import sync
+
+HERE = Path(__file__).parent
+BUILD = Path(os.environ.get("BENCH_BUILD") or HERE.parent / "build/bench").resolve()
+SCENARIOS = "user_hit,items_page,item_create,items_bulk"
+
+
+def build_service(folder: Path) -> None:
+    """The service as this checkout generates it; granian is added for the comparison with it."""
+    environment = folder / ".venv"
+    kept = folder.with_name("kept-environment")
+    if environment.exists():
+        environment.rename(kept)
+    shutil.rmtree(folder, ignore_errors=True)
+    render(folder)
+    if kept.exists():
+        kept.rename(environment)
+    sync(folder)
+    command = [find_uv(), "pip", "install", "-q", "--python", str(environment), "granian"]
+    subprocess.run(command, check=True)
+
+
+def build_seed(folder: Path) -> None:
+    """seed-express, with its packages."""
+    shutil.copytree(HERE / "seed-express", folder, dirs_exist_ok=True)
+    if not (folder / "node_modules").exists():
+        command = ["npm", "install", "--omit=dev", "--no-audit", "--no-fund", "--silent"]
+        subprocess.run(command, cwd=folder, check=True)
+
+
+def main(options: list[str]) -> int:
+    """Build and measure; an exit code."""
+    if "--generator-only" not in options:
+        BUILD.mkdir(parents=True, exist_ok=True)
+        build_service(BUILD / "service")
+        build_seed(BUILD / "seed-express")
+        if "--build-only" in options:
+            return 0
+        command = [sys.executable, str(HERE / "run.py"), "--build", str(BUILD)]
+        command += ["--servers", str(HERE / "perfgen.toml"), "--scenarios", SCENARIOS]
+        command += ["--only", "seed-express,perfgen,perfgen-log", "--rounds", "10", *options]
+        if code := subprocess.run(command).returncode:
+            return code
+    return subprocess.run([sys.executable, "-m", "bench.generator"]).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

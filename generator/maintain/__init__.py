@@ -1,0 +1,1 @@
+"""What the maintainers of the template run. Not part of the wheel."""

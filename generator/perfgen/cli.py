@@ -1,0 +1,93 @@
+"""The command line: which commands there are, and how each may end."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from perfgen import __version__
+from perfgen import signals
+from perfgen.commands import new
+from perfgen.commands import patterns
+from perfgen.errors import DONE
+from perfgen.errors import INTERRUPTED
+from perfgen.errors import MISTAKE
+from perfgen.errors import Fault
+from perfgen.errors import Refused
+from perfgen.output import Output
+
+app = typer.Typer(
+    name="perfgen",
+    help="Write production Python web services with exactly the patterns they need, and keep them up to date.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"perfgen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _perfgen(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("new")(new.new)
+app.command("patterns")(patterns.patterns)
+
+
+def run(args: list[str]) -> int:
+    """Run the command in `args` and return the exit code; an error ends in a sentence."""
+    output = Output(as_json="--json" in args)
+    args = args or ["--help"]
+    try:
+        code = int(app(args, prog_name="perfgen", standalone_mode=False) or DONE)
+        return _interrupted() if code == INTERRUPTED else code
+    except Refused as error:
+        return _interrupted() if signals.came() else _failed(error, output, args)
+    except (typer.Abort, KeyboardInterrupt):
+        return _interrupted()
+    except BrokenPipeError:
+        sys.stderr.close()
+        return MISTAKE
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _failed(Refused(f"{where}{error.strerror or error}."), output, args)
+    except Exception as error:
+        if signals.came():
+            return _interrupted()
+        if message := getattr(
+            error, "format_message", None
+        ):  # a flag or argument that typer refuses
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "perfgen"
+            usage = Refused(str(message()), f"See `{command} --help`.")
+            return _failed(usage, output, args) if message() else MISTAKE
+        words = f"{type(error).__name__}: {error}".splitlines()[0]
+        fault = Fault(
+            f"perfgen failed: {words}",
+            "Run it again with --debug for the whole story, and report it.",
+        )
+        return _failed(fault, output, args)
+
+
+def _interrupted() -> int:
+    print("Interrupted; nothing was written.", file=sys.stderr)
+    return INTERRUPTED
+
+
+def _failed(error: Refused, output: Output, args: list[str]) -> int:
+    if "--debug" in args:
+        import traceback
+
+        traceback.print_exc()
+    output.error(error)
+    return error.exit_code

@@ -1,0 +1,68 @@
+"""What the template holds of one pattern."""
+
+import re
+from collections.abc import Mapping
+from fnmatch import fnmatch
+from typing import Any
+
+from perfgen import sources
+from perfgen.catalogue import Pattern
+
+
+def contents(pattern: Pattern) -> dict[str, Any]:
+    """The files a service gets with the pattern, the tests among them, the settings they read, their metrics."""
+    files = sources.embedded(None).files("template")
+    service = {_relative(path): content for path, content in files.items()}
+    own = {path: content for path, content in sorted(service.items()) if _belongs(path, pattern)}
+    text = b"\n".join(own.values()).decode("utf-8", "replace")
+    return {
+        "settings": _words(text, pattern.traces.get("environment", []), r"[A-Z0-9_]+"),
+        "metrics": _metrics(own),
+        "files": [path for path in own if not path.startswith("tests/")],
+        "tests": [path for path in own if path.startswith("tests/") and path.endswith(".py")],
+    }
+
+
+def _relative(path: str) -> str:
+    """`template/<<project>>/app/main.py.jinja` → `app/main.py`."""
+    return path.split("/", 2)[-1].removesuffix(".jinja")
+
+
+def _belongs(path: str, pattern: Pattern) -> bool:
+    """Whether a service without the pattern lacks the file: the rules of `_exclude` in copier.yml."""
+    name = pattern.name
+    anchored = (
+        f"app/{name}",
+        f"app/*/with_{name}.py",
+        f"tests/{name}",
+        f"tests/*/test_with_{name}.py",
+        f"migrations/versions/{name}",
+        f"deploy/components/{name}",
+        f"dev/{name}.py",
+        *(file.lstrip("/") for file in pattern.files),
+    )
+    return any(fnmatch(path, rule) or fnmatch(path, f"{rule}/*") for rule in anchored)
+
+
+def _metrics(files: Mapping[str, bytes]) -> list[str]:
+    """The metrics that the files define, as Prometheus names them."""
+    definition = re.compile(r"""\b(Counter|Gauge|Histogram)\(\s*["']([a-zA-Z0-9_:]+)["']""")
+    found = (
+        match
+        for path, content in files.items()
+        if not path.startswith("tests/")
+        for match in definition.findall(content.decode("utf-8", "replace"))
+    )
+    return sorted(
+        {
+            f"{name.removesuffix('_total')}_total" if kind == "Counter" else name
+            for kind, name in found
+        }
+    )
+
+
+def _words(text: str, prefixes: list[str], rest: str) -> list[str]:
+    found = {
+        word for prefix in prefixes for word in re.findall(rf"\b{re.escape(prefix)}{rest}", text)
+    }
+    return sorted(word.rstrip("_") for word in found if len(word) > 3)

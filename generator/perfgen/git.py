@@ -1,0 +1,136 @@
+"""Git as a process, and the first commit of a new service."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from perfgen.errors import Fault
+from perfgen.errors import Refused
+
+# Variables that a surrounding `git` command (a hook, an alias) leaves behind: they point at another repository.
+_REPOSITORY = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+)
+# perfgen's own repositories know nothing of the user's hooks, filters and signing.
+ALONE = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
+# What a user's configuration may not change in files that perfgen writes.
+PLAIN = {
+    "core.autocrlf": "false",
+    "core.safecrlf": "false",
+    "core.hooksPath": os.devnull,
+    "commit.gpgSign": "false",
+    "advice.detachedHead": "false",
+    "maintenance.auto": "false",
+    "gc.auto": "0",
+}
+
+
+class GitError(Fault):
+    """Git ended with an error; `words` is what it said."""
+
+    def __init__(self, command: str, words: str) -> None:
+        self.words = words.strip()
+        last = self.words.splitlines()[-1] if self.words else "no reason given"
+        super().__init__(f"git {command} failed: {last}")
+
+
+def require() -> None:
+    """Refuse when there is no git; copier and every update need it."""
+    if shutil.which("git") is None:
+        raise Refused(
+            "git is not installed, or not on PATH.", "Install git and run the command again."
+        )
+
+
+def forget_surroundings() -> None:
+    """Work on the folders we are told, whatever repository called us."""
+    for name in _REPOSITORY:
+        os.environ.pop(name, None)
+
+
+def configured(settings: Mapping[str, str]) -> dict[str, str]:
+    """The environment that gives `settings` the last word in every git below."""
+    count = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    env = {"GIT_CONFIG_COUNT": str(count + len(settings))}
+    for number, (key, value) in enumerate(settings.items(), count):
+        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return env
+
+
+def run(*args: str | Path, cwd: Path, env: Mapping[str, str] | None = None, text: str = "") -> str:
+    """Run git in `cwd` with `text` as its input and return what it prints; GitError when it fails."""
+    return (
+        raw(*args, cwd=cwd, env=env, data=text.encode()).decode("utf-8", "surrogateescape").strip()
+    )
+
+
+def raw(
+    *args: str | Path, cwd: Path, env: Mapping[str, str] | None = None, data: bytes = b""
+) -> bytes:
+    """Like `run`, in bytes and untouched."""
+    command = ["git", *map(str, args)]
+    done = subprocess.run(
+        command, cwd=cwd, env={**os.environ, **(env or {})}, input=data, capture_output=True
+    )
+    if done.returncode:
+        name = next(
+            (str(word) for word in args if not str(word).startswith("-") and "=" not in str(word)),
+            "",
+        )
+        raise GitError(name, done.stderr.decode("utf-8", "replace"))
+    return done.stdout
+
+
+def says(*args: str | Path, cwd: Path) -> str:
+    """What git prints, or nothing when it fails."""
+    try:
+        return run(*args, cwd=cwd)
+    except GitError:
+        return ""
+
+
+def surrounding(folder: Path) -> str:
+    """The work tree that `folder` would become part of: none when it is outside of one, or ignored there."""
+    top = says("rev-parse", "--show-toplevel", cwd=folder.parent)
+    if top and says("check-ignore", folder.name, cwd=folder.parent):
+        return ""
+    return top
+
+
+def first_commit(folder: Path, message: str) -> str:
+    """Make `folder` a repository with one commit of everything in it; a note when an identity was made up."""
+    known = says(
+        "config", "--get-regexp", r"^(user\.(name|email)|init\.defaultbranch)$", cwd=folder
+    ).lower()
+    branch = [] if "init.defaultbranch " in known else ["--initial-branch=main"]
+    env = configured(PLAIN) | {"LC_ALL": "C"}
+    run("init", "-q", *branch, cwd=folder, env=env)
+    # -f: a user's global ignore file does not decide what belongs to the service.
+    run("add", "-A", "-f", cwd=folder, env=env)
+    who, note = _identity(known)
+    run("commit", "-q", "--no-verify", "-m", message, cwd=folder, env=env | who)
+    return note
+
+
+def _identity(known: str) -> tuple[dict[str, str], str]:
+    """A stand-in for each half of the author's identity that is set neither in git nor in the environment."""
+    stand_in, note = {}, ""
+    for half, value in (("name", "perfgen"), ("email", "perfgen@localhost")):
+        for role in ("AUTHOR", "COMMITTER"):
+            variable = f"GIT_{role}_{half.upper()}"
+            if f"user.{half} " not in known and not os.environ.get(variable):
+                stand_in[variable] = value
+                note = (
+                    "Git does not know who you are, so the first commit is by perfgen;"
+                    " set user.name and user.email before yours."
+                )
+    return stand_in, note

@@ -1,0 +1,26 @@
+"""The files perfgen brings along: the checkout it runs from, or what the wheel carries."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+PARTS = ("copier.yml", "patterns", "template")  # what one version of the template consists of
+
+
+def checkout() -> Path | None:
+    """The source checkout that this package runs from (an editable install), if it does."""
+    root = _PACKAGE.parents[1]
+    if (root / "generator" / "perfgen").resolve() == _PACKAGE and (root / "copier.yml").is_file():
+        return root
+    return None
+
+
+def root() -> Path:
+    """The folder with `copier.yml`, `patterns/` and `releases/`."""
+    return checkout() or _PACKAGE / "data"
+
+
+def files() -> dict[str, bytes]:
+    """`copier.yml` and the manifests, by their path in the template."""
+    top = root()
+    paths = [top / "copier.yml", *sorted((top / "patterns").glob("*.yml"))]
+    return {path.relative_to(top).as_posix(): path.read_bytes() for path in paths}

@@ -1,0 +1,61 @@
+"""Ctrl-C, SIGTERM and SIGHUP become one KeyboardInterrupt, and never in the middle of what must be whole."""
+
+import signal
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_held = 0
+_waiting = False
+_over = False
+_came = False
+
+
+def install() -> None:
+    """Let the three signals end the command; only the first one raises, so that clean-up runs undisturbed."""
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
+            signal.signal(number, _arrived)
+
+
+def _arrived(_number: int, _frame: FrameType | None) -> None:
+    global _waiting, _came
+    _came = True
+    if _held:
+        _waiting = True
+    else:
+        _raise()
+
+
+def _raise() -> None:
+    global _over
+    if not _over:
+        _over = True
+        raise KeyboardInterrupt
+
+
+def came() -> bool:
+    """Whether one has come: what fails from then on fails because of it, as a git that got it too."""
+    return _came
+
+
+def hold() -> None:
+    """From here on a signal waits for `release`."""
+    global _held
+    _held += 1
+
+
+def release() -> None:
+    """Undo one `hold`; a signal that came meanwhile raises now."""
+    global _held
+    _held -= 1
+    if _waiting and not _held:
+        _raise()
+
+
+def ignore() -> None:
+    """The work is done: a signal no longer changes anything, not even while Python shuts down."""
+    global _over
+    _over = True
+    for number in _SIGNALS:
+        if signal.getsignal(number) is _arrived:
+            signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,129 @@
+"""The middleware: credentials in, principal out; what needs more than that is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from hashlib import sha256
+
+from starlette.types import ASGIApp
+from starlette.types import Receive
+from starlette.types import Scope
+from starlette.types import Send
+
+from app.auth.keys import KEY_LENGTH
+from app.auth.keys import PREFIX
+from app.auth.principal import Principal
+from app.auth.refusal import Refusal
+from app.auth.refusal import Refused
+from app.auth.refusal import count
+from app.auth.tokens import Tokens
+from app.http.errors import Unavailable
+from app.http.errors import send_problem
+
+# Answered to everybody on the public port, for GET and HEAD.
+PUBLIC_PATHS = frozenset({"/health"})
+
+# A longer credential is refused before anything is done with it.
+LONGEST_CREDENTIAL = 8192
+
+_READS = frozenset({"GET", "HEAD"})
+_HEADERS = frozenset({b"authorization", b"x-api-key"})
+
+
+class Authentication:
+    """ASGI middleware that sets `scope["principal"]`, or refuses the request.
+
+    Reads need the scope `read`, everything else `write`. Only OPTIONS and PUBLIC_PATHS pass
+    without credentials, and reads when `public_reads` is set; credentials that are sent must be
+    valid even so. `principals` are those with an API key, by its SHA-256.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        principals: Mapping[bytes, Principal],
+        tokens: Tokens | None = None,
+        *,
+        public_reads: bool = False,
+    ) -> None:
+        self._app = app
+        self._principals = principals
+        self._tokens = tokens
+        self._public_reads = public_reads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "lifespan":
+            return await self._app(scope, receive, send)
+        method = scope.get("method")  # a websocket has none, and may do what a write may
+        reads = method in _READS
+        if method != "OPTIONS" and not (reads and scope["path"] in PUBLIC_PATHS):
+            try:
+                await self._admit(scope, reads)
+            except Refused as refused:
+                return await _refuse(scope, send, refused)
+        await self._app(scope, receive, send)
+
+    async def _admit(self, scope: Scope, reads: bool) -> None:
+        credential = _credential(scope["headers"])
+        if credential is None:
+            if reads and self._public_reads:
+                return
+            raise Refused(Refusal.MISSING)
+        principal = await self._principal(*credential)
+        if ("read" if reads else "write") not in principal.scopes:
+            raise Refused(Refusal.SCOPE)
+        scope["principal"] = principal
+
+    async def _principal(self, credential: bytes, is_key: bool) -> Principal:
+        if is_key or self._tokens is None:
+            # the time this takes says nothing of the keys: it finds a hash, and not a key
+            found = None
+            if len(credential) == KEY_LENGTH and credential.startswith(PREFIX):
+                found = self._principals.get(sha256(credential).digest())
+            if found is None:
+                raise Refused(Refusal.UNKNOWN_KEY)
+            return found
+        if known := self._tokens.known(credential):
+            return known
+        try:
+            return await self._tokens.verify(credential)
+        except Unavailable as error:
+            raise Refused(Refusal.UNAVAILABLE, error.retry_after) from None
+
+
+def _credential(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bool] | None:
+    """The one credential of a request and whether it must be an API key; None without any."""
+    found: tuple[bytes, bytes] | None = None
+    for header in headers:
+        if header[0] in _HEADERS:
+            # of two, one of the servers on the way may have looked at the other
+            if found:
+                raise Refused(Refusal.MALFORMED)
+            found = header
+    if found is None:
+        return None
+    name, value = found
+    is_key = name == b"x-api-key"
+    if not is_key:
+        scheme, _, value = value.partition(b" ")
+        if scheme.lower() != b"bearer":
+            raise Refused(Refusal.MALFORMED)
+        value = value.lstrip(b" ")
+        is_key = value.startswith(PREFIX)
+    if not 0 < len(value) <= LONGEST_CREDENTIAL:
+        raise Refused(Refusal.MALFORMED)
+    return value, is_key
+
+
+async def _refuse(scope: Scope, send: Send, refused: Refused) -> None:
+    refusal = refused.refusal
+    count(refusal)
+    if scope["type"] == "websocket":
+        # before it was accepted: the server answers 403
+        return await send({"type": "websocket.close", "code": 1008})
+    headers = [(b"www-authenticate", refusal.challenge.encode())]
+    if refused.retry_after is not None:
+        headers = [(b"retry-after", b"%d" % refused.retry_after)]
+    await send_problem(send, refusal.status, refusal.detail, headers)

@@ -1,0 +1,53 @@
+"""The example's users and items, read through the cache."""
+
+from functools import partial
+
+from app.cache.cache import Cache
+from app.items.store import ItemStore
+from app.items.store import NewItem
+from app.users.store import UserChange
+from app.users.store import UserStore
+
+
+class CachedUsers:
+    """Users, read through the cache; a change deletes what is cached."""
+
+    def __init__(self, inner: UserStore, cache: Cache) -> None:
+        self._inner = inner
+        self._cache = cache
+
+    async def get(self, user_id: int) -> bytes | None:
+        """The user as JSON, or None."""
+        return await self._cache.get(f"user:{user_id}", partial(self._inner.get, user_id))
+
+    async def update(self, user_id: int, change: UserChange) -> bytes | None:
+        """Apply the change; the changed user as JSON, or None if there is none."""
+        try:
+            return await self._inner.update(user_id, change)
+        finally:
+            # also when it raised: it may have been committed before the connection broke
+            await self._cache.delete(f"user:{user_id}")
+
+
+class CachedItems:
+    """Items, read through the cache; making one deletes the knowledge that there was none."""
+
+    def __init__(self, inner: ItemStore, cache: Cache) -> None:
+        self._inner = inner
+        self._cache = cache
+
+    async def get(self, item_id: int) -> bytes | None:
+        """The item as JSON, or None."""
+        return await self._cache.get(f"item:{item_id}", partial(self._inner.get, item_id))
+
+    async def create(self, item: NewItem) -> tuple[int, bytes]:
+        """Make an item; its id, and the item as JSON."""
+        item_id, body = await self._inner.create(item)
+        await self._cache.delete(f"item:{item_id}")
+        return item_id, body
+
+    async def create_many(self, items: list[NewItem]) -> list[int]:
+        """Make all of them, or none; their ids."""
+        item_ids = await self._inner.create_many(items)
+        await self._cache.delete(*(f"item:{item_id}" for item_id in item_ids))
+        return item_ids

@@ -1,0 +1,15 @@
+"""What is counted of the reads. Series are looked up once, since that costs more than counting."""
+
+from prometheus_client import Counter
+
+REQUESTS = Counter(
+    "cache_requests",
+    "Reads by result: hit, refresh (a hit that is renewed), miss, bypass (an invalidation is "
+    "pending), error (Redis is away)",
+    ["result"],
+)
+HIT = REQUESTS.labels("hit")
+REFRESH = REQUESTS.labels("refresh")
+MISS = REQUESTS.labels("miss")
+BYPASS = REQUESTS.labels("bypass")
+ERROR = REQUESTS.labels("error")

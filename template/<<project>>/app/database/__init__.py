@@ -1,0 +1,18 @@
+"""PostgreSQL: one bounded pool, compiled statements for what is hot, sessions for the rest."""
+
+from app.database.migrations import MIGRATION_COMMANDS
+from app.database.pool import Database
+from app.database.settings import DatabaseSettings
+from app.database.statement import Statement
+from app.pattern import Check
+from app.pattern import Pattern
+
+__all__ = ["Database", "DatabaseSettings", "Statement", "pattern"]
+
+pattern = Pattern(
+    name="database",
+    settings=DatabaseSettings,
+    resources=lambda service: [Database(service.settings(DatabaseSettings))],
+    commands=MIGRATION_COMMANDS,
+    ready=lambda service: Check(ping=service.get(Database).ping),
+)

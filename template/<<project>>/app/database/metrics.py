@@ -1,0 +1,70 @@
+"""What is counted of the pool and of the queries, and the log of slow ones."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+import asyncpg
+from prometheus_client import Counter
+from prometheus_client import Gauge
+from prometheus_client import Histogram
+from sqlalchemy import Engine
+from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
+
+from app.http.logs import log
+
+CONNECTIONS = Gauge("database_pool_connections", "Connections of the pool", ["state"])
+TIMEOUTS = Counter("database_pool_timeouts", "Requests that got no connection in time")
+RETRIES = Counter("database_read_retries", "Reads repeated because their connection broke")
+DURATION = Histogram(
+    "database_query_duration_seconds", "Duration of database queries in seconds", ["statement"]
+)
+
+
+def watch(pool: asyncpg.Pool) -> None:
+    """Report the pool's connections whenever the metrics are read."""
+    CONNECTIONS.labels("idle").set_function(pool.get_idle_size)
+    CONNECTIONS.labels("open").set_function(pool.get_size)
+    CONNECTIONS.labels("max").set_function(pool.get_max_size)
+
+
+class Clock:
+    """Times queries: counted by name, logged when slow, and the last answer remembered.
+
+    answered: when a query last succeeded, as `perf_counter` tells time
+    """
+
+    __slots__ = ("_slow_s", "answered")
+
+    def __init__(self, slow_s: float) -> None:
+        self._slow_s = slow_s
+        self.answered = 0.0
+
+    def stop(self, duration: Histogram, name: str, started: float, ok: bool) -> None:
+        """A query that began at `started` has ended. `name` holds no values."""
+        now = perf_counter()
+        seconds = now - started
+        duration.observe(seconds)
+        if ok:
+            self.answered = now
+        if seconds > self._slow_s:
+            log.warning("slow_query", statement=name[:500], seconds=round(seconds, 3))
+
+    def attach(self, engine: Engine) -> None:
+        """Time every query of SQLAlchemy, all under one name."""
+        duration = DURATION.labels("session")
+
+        @event.listens_for(engine, "before_cursor_execute", named=True)
+        def begin(*, context: Any, **_: Any) -> None:
+            context.started = perf_counter()
+
+        @event.listens_for(engine, "after_cursor_execute", named=True)
+        def end(*, statement: str, context: Any, **_: Any) -> None:
+            self.stop(duration, statement, context.started, ok=True)
+
+        @event.listens_for(engine, "handle_error")
+        def failed(error: ExceptionContext) -> None:
+            if started := getattr(error.execution_context, "started", None):
+                self.stop(duration, error.statement or "", started, ok=False)

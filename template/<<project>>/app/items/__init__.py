@@ -1,0 +1,1 @@
+"""Items, the other half of the example domain."""

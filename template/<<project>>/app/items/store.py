@@ -1,0 +1,148 @@
+"""Items in PostgreSQL, and the protocols by which the routes know them."""
+
+from typing import Annotated
+from typing import Protocol
+
+import msgspec
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import Field
+from sqlalchemy import Double
+from sqlalchemy import Text
+from sqlalchemy import bindparam
+from sqlalchemy import func
+from sqlalchemy import insert
+from sqlalchemy import select
+from sqlalchemy import tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from app.database import Database
+from app.database import Statement
+from app.items.models import Item
+from app.pagination import Cursors
+
+# PostgreSQL's text cannot hold the character NUL
+LineOfText = Annotated[str, Field(min_length=1, max_length=200, pattern="^[^\\x00]*$")]
+
+
+class NewItem(BaseModel):
+    """An item to be made."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: LineOfText
+    price: float = Field(ge=0, le=1e12, allow_inf_nan=False)
+    description: str = Field(max_length=10_000, pattern="^[^\\x00]*$")
+
+
+class ItemReader(Protocol):
+    """Reads single items as the JSON documents that are sent."""
+
+    async def get(self, item_id: int) -> bytes | None:
+        """The item as JSON, or None."""
+
+
+class ItemPages(Protocol):
+    """Reads items page by page, newest first."""
+
+    async def page(self, limit: int, cursor: str | None) -> bytes:
+        """A page as JSON: the items after the cursor, at most `limit`."""
+
+
+class ItemWriter(Protocol):
+    """Makes items."""
+
+    async def create(self, item: NewItem) -> tuple[int, bytes]:
+        """Make an item; its id, and the item as JSON."""
+
+    async def create_many(self, items: list[NewItem]) -> list[int]:
+        """Make all of them, or none; their ids."""
+
+
+class ItemStore(ItemReader, ItemWriter, Protocol):
+    """Reads single items and makes new ones."""
+
+
+_SHOWN = (Item.id, Item.name, Item.price, Item.description, Item.created_at)
+_NEWEST = (
+    select(*_SHOWN)
+    .order_by(Item.created_at.desc(), Item.id.desc())
+    .limit(bindparam("limit", type_=Item.id.type))
+)
+_BY_ID = Statement("item_by_id", select(*_SHOWN).where(Item.id == bindparam("item_id")))
+_FIRST_PAGE = Statement("item_first_page", _NEWEST)
+_NEXT_PAGE = Statement(
+    "item_next_page",
+    _NEWEST.where(
+        tuple_(Item.created_at, Item.id)
+        < tuple_(
+            bindparam("created_at", type_=Item.created_at.type),
+            bindparam("id", type_=Item.id.type),
+        )
+    ),
+)
+_CREATE = Statement(
+    "item_create",
+    insert(Item)
+    .values({name: bindparam(name) for name in ("name", "price", "description")})
+    .returning(Item.id, Item.created_at),
+)
+# One statement however many rows: a column is sent as one array.
+_CREATE_MANY = Statement(
+    "item_create_many",
+    insert(Item)
+    .from_select(
+        ["name", "price", "description"],
+        select(
+            func.unnest(
+                bindparam("names", type_=ARRAY(Text)),
+                bindparam("prices", type_=ARRAY(Double)),
+                bindparam("descriptions", type_=ARRAY(Text)),
+            )
+            .table_valued("name", "price", "description")
+            .render_derived()
+        ),
+    )
+    .returning(Item.id),
+)
+
+
+class StoredItems:
+    """The items in the database."""
+
+    def __init__(self, database: Database, cursors: Cursors) -> None:
+        self._database = database
+        self._cursors = cursors
+
+    async def get(self, item_id: int) -> bytes | None:
+        """The item as JSON, or None."""
+        row = await self._database.fetch_one(_BY_ID, item_id=item_id)
+        return msgspec.json.encode(dict(row)) if row else None
+
+    async def page(self, limit: int, cursor: str | None) -> bytes:
+        """A page as JSON: the items after the cursor, at most `limit`."""
+        fetch = self._database.fetch
+        if cursor is None:
+            rows = await fetch(_FIRST_PAGE, limit=limit + 1)
+        else:
+            created_at, item_id = self._cursors.decode("items", cursor)
+            rows = await fetch(_NEXT_PAGE, limit=limit + 1, created_at=created_at, id=item_id)
+        return self._cursors.page("items", rows, limit)
+
+    async def create(self, item: NewItem) -> tuple[int, bytes]:
+        """Make an item; its id, and the item as JSON."""
+        values = {"name": item.name, "price": item.price, "description": item.description}
+        row = await self._database.fetch_one(_CREATE, **values)
+        assert row, "INSERT … RETURNING gives a row"
+        made = {"id": row["id"], **values, "created_at": row["created_at"]}
+        return made["id"], msgspec.json.encode(made)
+
+    async def create_many(self, items: list[NewItem]) -> list[int]:
+        """Make all of them, or none; their ids."""
+        rows = await self._database.fetch(
+            _CREATE_MANY,
+            names=[item.name for item in items],
+            prices=[item.price for item in items],
+            descriptions=[item.description for item in items],
+        )
+        return [row[0] for row in rows]

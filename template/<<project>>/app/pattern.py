@@ -1,0 +1,69 @@
+"""What a pattern may contribute to the service. Every field but the name is optional."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from collections.abc import Callable
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from argparse import Namespace
+
+    from app.service import Service
+
+type Resource = AbstractAsyncContextManager[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A readiness check: `ping` raises when the dependency does not answer.
+
+    A check that is not `required` is reported, and the service stays ready without it.
+    """
+
+    ping: Callable[[], Awaitable[None]]
+    required: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A subcommand of `python -m app`; `run` takes its arguments and returns the exit code."""
+
+    name: str
+    help: str
+    run: Callable[[Namespace], int]
+    arguments: Callable[[ArgumentParser], None] = lambda parser: None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pattern:
+    """One capability of the service.
+
+    settings:    its part of the environment
+    resources:   what it opens at start and closes at the end, found by others with `service.get`
+    routes:      adds what it serves on the public port
+    internal:    what it serves on the internal port
+    middleware:  wraps the application; the order stands in `app/patterns.py`
+    commands:    subcommands of `python -m app`
+    ready:       what /readyz asks
+    """
+
+    name: str
+    settings: type[Settings] | None = None
+    resources: Callable[[Service], Sequence[Resource]] | None = None
+    routes: Callable[[APIRouter, Service], None] | None = None
+    internal: Callable[[Service], Sequence[Route]] | None = None
+    middleware: Callable[[ASGIApp, Service], ASGIApp] | None = None
+    commands: tuple[Command, ...] = ()
+    ready: Callable[[Service], Check] | None = None

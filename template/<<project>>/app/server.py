@@ -1,0 +1,131 @@
+"""One process: the internal port, the resources, the public port, and the way down."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from collections.abc import Iterator
+from contextlib import asynccontextmanager
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from app.http.logs import log
+from app.http.protocol import BoundedHttpProtocol
+from app.metrics.http import watch
+from app.service import Service
+from app.settings import SettingsError
+from app.shutdown import ShutdownSettings
+
+
+class Server(uvicorn.Server):
+    """uvicorn that leaves signals to `Stop`: its own handler closes idle connections at once, and
+    with them the requests that are already on their way in."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+class Stop:
+    """Set by the first SIGTERM or SIGINT; the process then ends within SHUTDOWN_FORCE_S."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._settings = service.settings(ShutdownSettings)
+        self._asked = asyncio.Event()
+        self._signal = signal.SIGTERM
+        self._main = asyncio.current_task()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self._asked.is_set():
+            self._force("second signal")
+        log.info("shutdown_asked", signal=number.name)
+        self._signal = number
+        self._asked.set()
+        asyncio.get_running_loop().call_later(self._settings.force_s, self._force, "time is up")
+        if not self._service.started and self._main:
+            self._main.cancel()  # it waits for a server that is not there
+
+    def _force(self, why: str) -> None:
+        log.error("shutdown_forced", reason=why)
+        os._exit(1)
+
+    async def wait(self) -> None:
+        """Return when a signal has come and the balancer has had time to notice."""
+        await self._asked.wait()
+        self._service.draining = True
+        if self._signal == signal.SIGTERM:  # somebody at a terminal does not wait for a balancer
+            await asyncio.sleep(min(self._settings.drain_s, self._settings.force_s / 2))
+
+    @property
+    def asked(self) -> bool:
+        """Whether a signal has come."""
+        return self._asked.is_set()
+
+
+async def serve(service: Service, public: ASGIApp, internal: ASGIApp) -> None:
+    """Serve until SIGTERM or SIGINT, then drain, finish what was begun, and close in reverse order.
+
+    The internal port answers first and last, so that probes see the whole life of the process.
+    Takes at most SHUTDOWN_FORCE_S from the signal to the end.
+    """
+    core, stop = service.core, Stop(service)
+    try:
+        async with (
+            listening(internal, core.internal_host, core.internal_port, core.keep_alive_s),
+            service.running(),
+            listening(public, core.host, core.port, core.keep_alive_s) as server,
+        ):
+            watch(server.server_state)
+            service.started = True
+            log.info("started", host=core.host, port=core.port, internal_port=core.internal_port)
+            await stop.wait()
+    except asyncio.CancelledError:
+        if not stop.asked:
+            raise
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def listening(app: ASGIApp, host: str, port: int, keep_alive_s: int) -> AsyncIterator[Server]:
+    """Serve `app` within the block; at its end accept no more, and finish what is in flight."""
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        loop="uvloop",
+        http=BoundedHttpProtocol,
+        timeout_keep_alive=keep_alive_s,
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+    )
+    server = Server(config)
+    serving = asyncio.create_task(server.serve([_bound(host, port)]))
+    try:
+        while not server.started:
+            if serving.done():
+                serving.result()
+            await asyncio.sleep(0.01)
+        yield server
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket that listens; SettingsError when the port is taken or the host is not ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise SettingsError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error

@@ -1,0 +1,1 @@
+"""Users, one half of the example domain."""

@@ -1,0 +1,10 @@
+.PHONY: up down build
+
+up: ## the whole stack in containers
+	@sh dev/docker.sh up
+
+down: ## end the stack; its data stays
+	@sh dev/docker.sh down
+
+build: ## the image
+	@sh dev/docker.sh build

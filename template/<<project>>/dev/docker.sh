@@ -1,0 +1,64 @@
+#!/bin/sh
+# `make up`, `make down` and `make build`. COMPOSE names another command than the one found here.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf '%s\n' "$*" >&2; }
+
+find_compose() {
+    for command in "docker compose" podman-compose docker-compose; do
+        # shellcheck disable=SC2086 # a command and its first argument
+        if $command version >/dev/null 2>&1; then
+            printf '%s' "$command"
+            return
+        fi
+    done
+    say "This needs Docker with its compose plugin, or podman-compose. \`make run\` needs neither."
+    exit 1
+}
+
+has() { grep -q "^$1=." .env; }
+
+# shellcheck disable=SC2016 # they are text to look for
+# Every ${NAME:?} of compose.yaml gets a value that nobody else knows.
+make_secrets() {
+    (umask 077 && touch .env)
+    for name in $(grep -o '\${[A-Z_]*:?}' compose.yaml | tr -d '${:?}' | sort -u); do
+        has "$name" || printf '%s=%s\n' "$name" "$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')" >>.env
+    done
+}
+
+make_key() {
+    made=$($compose run --rm --no-deps -T api api-key developer)
+    printf 'AUTH_API_KEYS=%s\n' "$(printf '%s' "$made" | grep -o 'developer:[^[:space:]]*')" >>.env
+    say "A key for you, which is shown this once: $(printf '%s' "$made" | grep -o 'pk_[^[:space:]]*')"
+}
+
+await_ready() {
+    probe="import socket; s = socket.create_connection(('127.0.0.1', 9000), 2)
+s.sendall(b'GET /readyz HTTP/1.0\r\n\r\n'); raise SystemExit(b' 200 ' not in s.recv(64))"
+    for _ in $(seq 60); do
+        if $compose exec -T api python -IS -c "$probe" >/dev/null 2>&1; then
+            say "ready at http://127.0.0.1:${PORT:-8000}, probes at http://127.0.0.1:${INTERNAL_PORT:-9000}"
+            return
+        fi
+        sleep 1
+    done
+    say "It is not ready after a minute; see: $compose logs"
+    exit 1
+}
+
+compose=${COMPOSE:-$(find_compose)}
+case $1 in
+up)
+    make_secrets
+    $compose build
+    has AUTH_API_KEYS || make_key
+    $compose up --detach
+    await_ready
+    ;;
+down | build)
+    make_secrets
+    $compose "$1"
+    ;;
+esac

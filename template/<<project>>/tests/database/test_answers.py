@@ -1,0 +1,85 @@
+"""What comes back: values as they were sent, of the schema as it is now."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from sqlalchemy import bindparam
+from sqlalchemy import select
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy.dialects.postgresql import JSONB
+
+from app.database import Database
+from app.database import Statement
+from app.database import metrics
+from app.http.errors import Unavailable
+from tests.database.conftest import Watch
+from tests.database.conftest import settings
+from tests.database.statements import PROBE
+from tests.database.statements import READ
+from tests.database.statements import WRITE
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("value", [2**31, -(2**40), "closed", "the connection is closed", None])
+async def test_a_wrong_value_is_the_callers_fault(
+    database: Database, watch: Watch, logged: list[dict[str, Any]], value: Any
+) -> None:
+    before = metrics.RETRIES._value.get()
+    with pytest.raises(Exception, match=r"invalid input|null value") as caught:
+        await database.fetch(READ if value is not None else WRITE, **_given(value))
+    assert not isinstance(caught.value, Unavailable)
+    assert metrics.RETRIES._value.get() == before
+    assert logged == []
+
+
+def _given(value: Any) -> dict[str, Any]:
+    return {"n": None} if value is None else {"wanted": value}
+
+
+async def test_a_migration_under_a_running_service_costs_one_attempt(
+    servers: dict[str, str], watch: Watch
+) -> None:
+    """Prepared statements whose result changes its type are prepared anew, on every connection."""
+    statement = Statement("test_migrated", select(PROBE.c.n).where(PROBE.c.n < bindparam("n")))
+    three = {"pool_min": 3, "pool_max": 3}
+    async with Database(settings(servers["DATABASE_URL"], **three)) as database:
+
+        async def in_session(pause: float = 0) -> Any:
+            try:
+                async with database.session() as session:
+                    await session.execute(text("SELECT pg_sleep(:s)"), {"s": pause})
+                    return len((await session.execute(select(PROBE.c.n))).all())
+            except Unavailable:
+                return Unavailable
+
+        await watch.connection.execute("INSERT INTO probe VALUES (1)")
+        assert await asyncio.gather(*(in_session(0.05) for _ in range(3))) == [1, 1, 1]
+        await database.fetch(statement, n=5)
+        await watch.connection.execute("ALTER TABLE probe ALTER n TYPE bigint")
+        assert [await in_session() for _ in range(4)] == [Unavailable, 1, 1, 1]
+        assert await asyncio.gather(*(in_session(0.05) for _ in range(3))) == [1, 1, 1]
+        assert len(await database.fetch(statement, n=5)) == 1
+
+
+async def test_what_a_prepared_statement_shows_is_never_stale(
+    database: Database, watch: Watch
+) -> None:
+    columns = Statement("test_columns", select(text("* FROM probe")))
+    await watch.connection.execute("INSERT INTO probe VALUES (1)")
+    assert dict((await database.fetch(columns))[0]) == {"n": 1}
+    await watch.connection.execute("ALTER TABLE probe ADD more text DEFAULT 'x'")
+    assert dict((await database.fetch(columns))[0]) == {"n": 1, "more": "x"}
+
+
+async def test_json_arrives_as_values(database: Database, watch: Watch) -> None:
+    document = {"a": [1, None, "é"], "b": {"c": 1.5}}
+    async with database.session() as session:
+        row = await session.execute(
+            select(
+                bindparam("one", document, type_=JSON), bindparam("other", document, type_=JSONB)
+            )
+        )
+        assert tuple(row.one()) == (document, document)

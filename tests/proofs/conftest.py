@@ -1,0 +1,112 @@
+"""The servers and the service, once for all proofs; and the table at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from .harness.postgres import Postgres
+from .harness.postgres import find_binaries
+from .harness.postgres import wait_for
+from .harness.redis import Redis
+from .harness.service import Service
+from .harness.service import render
+from .harness.service import sync
+from .harness.table import Table
+from .harness.table import markdown
+
+USERS, ITEMS = 5_000, 2_000
+HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker for all proofs: they share servers, and would be in each other's way."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("proofs"))
+
+
+def pytest_configure() -> None:
+    """End in order when somebody ends us."""
+    # so that fixtures are torn down, and with them the servers and processes
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was proved."""
+    if text := markdown(terminalreporter):
+        terminalreporter.section("what was proved")
+        terminalreporter.write_line(text)
+
+
+@pytest.fixture
+def table(record_property: Callable[[str, object], None]) -> Table:
+    """Where a proof notes what it found."""
+    return Table(record_property)
+
+
+@pytest.fixture(scope="session")
+def work() -> Iterator[Path]:
+    """A folder that the user `postgres` may enter; pytest keeps its own for itself."""
+    with TemporaryDirectory(prefix="perfgen-proofs-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def generated(work: Path) -> Path:
+    """A service with every pattern and an environment of its own.
+
+    PERFGEN_PROOFS_SERVICE names one that is already there.
+    """
+    if given := os.environ.get("PERFGEN_PROOFS_SERVICE"):
+        return Path(given)
+    folder = render(work / "service")
+    sync(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def redis(work: Path) -> Iterator[Redis]:
+    """A private Redis."""
+    if not shutil.which("redis-server"):
+        pytest.skip("redis-server is not installed")
+    server = Redis(work / "redis")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres(work: Path) -> Iterator[Postgres]:
+    """A private PostgreSQL."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL is not installed")
+    server = Postgres(work / "postgres", binaries)
+    yield server
+    server.stop("immediate")
+
+
+@pytest.fixture(scope="session")
+def migrated(generated: Path, work: Path, postgres: Postgres, redis: Redis) -> Service:
+    """The service, with its tables and some data."""
+    service = Service(generated, work, postgres.url, redis.url)
+    service.run("migrate")
+    postgres.seed(USERS, ITEMS)
+    return service
+
+
+@pytest.fixture
+def service(migrated: Service, postgres: Postgres, redis: Redis) -> Service:
+    """The service, with both servers up and nothing cached."""
+    wait_for(postgres)
+    redis.call("FLUSHALL")
+    return migrated

@@ -1,0 +1,177 @@
+"""A service as a user gets it: rendered, with an environment of its own, run as processes."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from collections.abc import Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import copier
+import yaml
+from copier.errors import DirtyLocalWarning
+
+from .processes import Process
+from .processes import free_port
+from .processes import until
+
+ROOT = Path(__file__).parents[3]
+NAME = "proofs"
+
+
+def every_pattern() -> list[str]:
+    """All that can be asked for."""
+    manifests = [yaml.safe_load(path.read_text()) for path in (ROOT / "patterns").glob("*.yml")]
+    return sorted(m["name"] for m in manifests if m["title"] and not m["core"])
+
+
+def render(folder: Path) -> Path:
+    """The service with every pattern, from this checkout as it is; nothing installed yet."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DirtyLocalWarning)  # what is not committed counts, too
+        copier.run_copy(
+            str(ROOT),
+            folder,
+            data={"project": NAME, "patterns": every_pattern()},
+            defaults=True,
+            quiet=True,
+            vcs_ref="HEAD",
+        )
+    return folder
+
+
+def find_uv() -> str:
+    """uv, from the environment the proofs run in or from the PATH."""
+    beside = Path(sys.executable).parent / "uv"
+    return str(beside) if beside.exists() else shutil.which("uv") or "uv"
+
+
+def sync(folder: Path) -> None:
+    """Install what the lock names, without the development group."""
+    locked = ["--locked"] if (folder / "uv.lock").exists() else []
+    env = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
+    command = [find_uv(), "sync", "--quiet", "--no-dev", *locked]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+class Service:
+    """The generated service and the environment its processes get."""
+
+    def __init__(self, folder: Path, logs: Path, database_url: str, redis_url: str) -> None:
+        self.folder = folder
+        self._logs = logs
+        self._python = str(folder / ".venv/bin/python")
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "ENVIRONMENT": "production",
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "PAGINATION_SECRETS": "a-secret-of-the-proofs-and-of-nothing-else",
+            "ACCESS_LOG": "false",
+            "SHUTDOWN_DRAIN_S": "0",
+        }
+        self.key, self.environment["AUTH_API_KEYS"] = self._new_key()
+
+    def _new_key(self) -> tuple[str, str]:
+        said = self.run("api-key", "proofs")
+        (entry,) = re.findall(r"^proofs:\S+$", said, re.MULTILINE)
+        (key,) = re.findall(r"^pk_\S+$", said, re.MULTILINE)
+        return key, entry
+
+    def run(self, *command: str) -> str:
+        """The output of `python -m app COMMAND`."""
+        done = subprocess.run(
+            [self._python, "-m", "app", *command],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr or done.stdout
+        return done.stdout
+
+    @contextmanager
+    def processes(self, count: int, **environment: str) -> Iterator[list[Api]]:
+        """This many processes, ready to serve; all are gone after the block."""
+        started: list[Api] = []
+        try:
+            started += [self.start(**environment) for _ in range(count)]
+            for api in started:
+                api.wait_until_ready()
+            yield started
+        finally:
+            for api in started:
+                api.process.end(signal.SIGKILL)
+
+    def start(self, **environment: str) -> Api:
+        """One process, just started. The caller ends it."""
+        port, internal_port = free_port(), free_port()
+        ports = {"PORT": str(port), "INTERNAL_PORT": str(internal_port)}
+        process = Process(
+            [self._python, "-m", "app", "api"],
+            self._logs / f"api-{port}.log",
+            cwd=self.folder,
+            env={**self.environment, **ports, **environment},
+        )
+        return Api(process, port, internal_port)
+
+
+class Api:
+    """A process that serves."""
+
+    def __init__(self, process: Process, port: int, internal_port: int) -> None:
+        self.process, self.port, self.internal_port = process, port, internal_port
+
+    def probe(self, path: str, timeout: float = 5) -> tuple[int, str]:
+        """Status and text of what the internal port answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.internal_port, timeout=timeout)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        except http.client.HTTPException as error:
+            raise OSError(str(error)) from error
+        finally:
+            connection.close()
+
+    def wait_until_ready(self, seconds: float = 30) -> float:
+        """Wait until it listens and /readyz is 200; how long that took, in seconds."""
+
+        def ready() -> bool:
+            assert self.process.exit_code is None, self.process.tail()
+            return bool(self.events("started")) and self.probe("/readyz")[0] == 200
+
+        return until(ready, "the service is ready", seconds)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of all series with this name that have these labels."""
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        lines = self.probe("/metrics")[1].splitlines()
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in lines
+            if re.match(rf"{name}[{{ ]", line) and all(label in line for label in wanted)
+        )
+
+    def events(self, name: str) -> list[Mapping[str, Any]]:
+        """What the process has logged under this name."""
+        lines = self.process.log.read_text(errors="replace").splitlines()
+        documents = (json.loads(line) for line in lines if line.startswith("{"))
+        return [document for document in documents if document.get("event") == name]
+
+
+def user_loads(processes: list[Api]) -> int:
+    """How often these processes have read a user from the database."""
+    name = "database_query_duration_seconds_count"
+    return int(sum(api.metric(name, statement="user_by_id") for api in processes))
