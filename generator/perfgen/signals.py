@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP become one KeyboardInterrupt, and never in the middle of what must be whole."""
+"""Ctrl-C, SIGTERM and SIGHUP become one Interrupted, and never in the middle of what must be whole."""
 
 import signal
 from types import FrameType
@@ -8,6 +8,14 @@ _held = 0
 _waiting = False
 _over = False
 _came = False
+
+
+class Interrupted(KeyboardInterrupt):
+    """One of the signals has come.
+
+    A class of its own: where a plain KeyboardInterrupt passes through `exec` of a text (as in the
+    making of every dataclass), CPython remembers it, and ends by SIGINT whatever the exit code is.
+    """
 
 
 def install() -> None:
@@ -30,7 +38,7 @@ def _raise() -> None:
     global _over
     if not _over:
         _over = True
-        raise KeyboardInterrupt
+        raise Interrupted
 
 
 def came() -> bool:

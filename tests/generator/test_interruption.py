@@ -76,6 +76,20 @@ def test_the_whole_service_or_nothing(
         assert errors.strip().splitlines()[-1].endswith("Interrupted; nothing was written."), said
 
 
+def test_the_exit_code_is_130_also_from_within_exec(env: dict[str, str]) -> None:
+    """As where a dataclass is made: CPython ends by SIGINT after a plain KeyboardInterrupt there."""
+    script = """
+import perfgen.cli
+from perfgen import __main__
+perfgen.cli.run = lambda args: exec("import os; os.kill(os.getpid(), 15)")
+__main__.main()
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 130, done
+    assert done.stderr.strip() == "Interrupted; nothing was written."
+
+
 def test_every_step_can_be_interrupted(small: Path, tmp_path: Path, env: dict[str, str]) -> None:
     """A signal before every third process that perfgen and copier start, another third each time."""
     script = """
