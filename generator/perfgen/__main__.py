@@ -1,5 +1,6 @@
 """Where the process starts: signals first, so that even an interrupted import ends in one line."""
 
+import io
 import sys
 
 
@@ -9,6 +10,11 @@ def main() -> None:
         from perfgen import signals
 
         signals.install()
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(
+                stream, io.TextIOWrapper
+            ):  # a terminal that cannot show a letter shows its number
+                stream.reconfigure(errors="backslashreplace")
         from perfgen.cli import run
 
         code = run(sys.argv[1:])

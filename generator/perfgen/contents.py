@@ -38,7 +38,7 @@ def _belongs(path: str, pattern: Pattern) -> bool:
         f"tests/*/test_with_{name}.py",
         f"migrations/versions/{name}",
         f"deploy/components/{name}",
-        f"dev/{name}.py",
+        f"dev/{name}.*",
         *(file.lstrip("/") for file in pattern.files),
     )
     return any(fnmatch(path, rule) or fnmatch(path, f"{rule}/*") for rule in anchored)

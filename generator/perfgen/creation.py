@@ -1,5 +1,6 @@
 """How `perfgen new` goes: everything is found to be right, then the service is there at once, or not at all."""
 
+import contextlib
 import os
 import tempfile
 from dataclasses import dataclass
@@ -132,7 +133,8 @@ class Creation:
             )
             if not self.dry_run:
                 publish(service, target)
-        self._report(form, source, answers, files, repository)
+        with contextlib.nullcontext() if self.dry_run else self.output.best_effort():
+            self._report(form, source, answers, files, repository)
 
     def _commit(self, source: Source, answers: Values, service: Path, target: Path) -> bool:
         if outer := git.surrounding(target):

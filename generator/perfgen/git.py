@@ -1,11 +1,13 @@
 """Git as a process, and the first commit of a new service."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from perfgen.errors import MISTAKE
 from perfgen.errors import Fault
 from perfgen.errors import Refused
 
@@ -20,10 +22,17 @@ _REPOSITORY = (
     "GIT_NAMESPACE",
     "GIT_PREFIX",
 )
-# perfgen's own repositories know nothing of the user's hooks, filters and signing.
-ALONE = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
+# perfgen's own repositories know nothing of the user's hooks, filters, attributes and signing.
+ALONE = {
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "XDG_CONFIG_HOME": os.devnull,  # where git looks for attributes that no configuration names
+}
 # What a user's configuration may not change in files that perfgen writes.
 PLAIN = {
+    "core.attributesFile": os.devnull,
     "core.autocrlf": "false",
     "core.safecrlf": "false",
     "core.hooksPath": os.devnull,
@@ -43,6 +52,19 @@ class GitError(Fault):
         super().__init__(f"git {command} failed: {last}")
 
 
+class Untrusted(GitError):
+    """A repository of another user, which git does not touch."""
+
+    exit_code = MISTAKE
+
+    def __init__(self, command: str, words: str) -> None:
+        super().__init__(command, words)
+        found = re.search(r"repository at '(.*)'", words)
+        where = found[1] if found else "The repository"
+        self.sentence = f"{where} belongs to another user, so git does not trust it."
+        self.hint = f"If you do: git config --global --add safe.directory '{where}'"
+
+
 def require() -> None:
     """Refuse when there is no git; copier and every update need it."""
     if shutil.which("git") is None:
@@ -60,7 +82,7 @@ def forget_surroundings() -> None:
 def configured(settings: Mapping[str, str]) -> dict[str, str]:
     """The environment that gives `settings` the last word in every git below."""
     count = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-    env = {"GIT_CONFIG_COUNT": str(count + len(settings))}
+    env = {"GIT_CONFIG_COUNT": str(count + len(settings)), "GIT_ATTR_NOSYSTEM": "1"}
     for number, (key, value) in enumerate(settings.items(), count):
         env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     return env
@@ -86,7 +108,8 @@ def raw(
             (str(word) for word in args if not str(word).startswith("-") and "=" not in str(word)),
             "",
         )
-        raise GitError(name, done.stderr.decode("utf-8", "replace"))
+        words = done.stderr.decode("utf-8", "replace")
+        raise (Untrusted if "dubious ownership" in words else GitError)(name, words)
     return done.stdout
 
 

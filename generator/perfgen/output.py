@@ -33,7 +33,7 @@ class Output:
         if self.as_json:
             import json
 
-            print(json.dumps(data, indent=2, ensure_ascii=False))
+            print(json.dumps(data, indent=2))
 
     def error(self, error: Refused) -> None:
         """The sentence and what to do; said even when quiet."""
@@ -41,6 +41,16 @@ class Output:
         if error.hint:
             print(error.hint, file=sys.stderr)
         self.result({"error": error.sentence, "hint": error.hint, "exit_code": error.exit_code})
+
+    @contextmanager
+    def best_effort(self) -> Iterator[None]:
+        """Within, what cannot be said is lost and no error: the work is done."""
+        try:
+            yield
+            sys.stdout.flush()
+        except OSError:
+            # or Python would fail once more when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     @contextmanager
     def progress(self, what: str) -> Iterator[None]:

@@ -77,7 +77,8 @@ def _refs(repository: Path, what: str) -> dict[str, str]:
 def create(repository: Path) -> None:
     """An empty repository: with a work tree, or copier would not know it for one."""
     repository.mkdir(parents=True, exist_ok=True)
-    git.run("init", "-q", "--template=", "--initial-branch=main", cwd=repository, env=git.ALONE)
+    options = ("--template=", "--initial-branch=main", "--object-format=sha1")
+    git.run("init", "-q", *options, cwd=repository, env=git.ALONE)
 
 
 def missing(releases: list[Release], repository: Path) -> list[Release]:

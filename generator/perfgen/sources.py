@@ -49,7 +49,8 @@ class Source:
     def files(self, *paths: str) -> dict[str, bytes]:
         """The files under `paths` in this version."""
         try:
-            archive = git.raw("archive", "--format=tar", self.ref, *paths, cwd=self.repository)
+            asked = ("archive", "--format=tar", self.ref, *paths)
+            archive = git.raw(*asked, cwd=self.repository, env=git.configured(git.PLAIN))
         except git.GitError as error:
             if self.recorded == STORE:
                 raise
@@ -86,7 +87,7 @@ def with_source(
 
 def embedded(version: str | None) -> Source:
     """perfgen's own template, from the repository that its releases are collected in."""
-    store = Path(STORE).expanduser()
+    store = _store()
     carried = releases.bundled(resources.root() / "releases")
     checkout = resources.checkout()
     try:
@@ -110,9 +111,11 @@ def _sound_store() -> Iterator[None]:
     """What fails because the store is damaged is said to."""
     try:
         yield
+    except git.Untrusted:
+        raise
     except Fault as error:
         try:
-            git.run("fsck", "--connectivity-only", "--no-dangling", cwd=Path(STORE).expanduser())
+            git.run("fsck", "--connectivity-only", "--no-dangling", cwd=_store())
         except git.GitError:
             raise Refused(
                 f"{STORE}, where perfgen keeps its templates, is damaged.",
@@ -123,7 +126,11 @@ def _sound_store() -> Iterator[None]:
 
 def refresh() -> None:
     """Put the releases of this perfgen where `copier update` finds them."""
-    _refresh(Path(STORE).expanduser(), releases.bundled(resources.root() / "releases"))
+    _refresh(_store(), releases.bundled(resources.root() / "releases"))
+
+
+def _store() -> Path:
+    return Path(STORE).expanduser().absolute()
 
 
 def _refresh(store: Path, carried: list[releases.Release]) -> None:
@@ -133,15 +140,23 @@ def _refresh(store: Path, carried: list[releases.Release]) -> None:
         if there and not releases.missing(carried, store) and releases.pointed(store):
             return
     store.parent.mkdir(parents=True, exist_ok=True)
-    with (store.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _locked(store):
         releases.create(store)
         releases.load(carried, store)
 
 
-def _development(checkout: Path, store: Path) -> Source:
+@contextmanager
+def _locked(store: Path) -> Iterator[None]:
+    """Within, no other perfgen writes into the store."""
     with (store.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in (store / ".git").rglob("*.lock"):  # git's own, of a perfgen that was killed
+            left.unlink()
+        yield
+
+
+def _development(checkout: Path, store: Path) -> Source:
+    with _locked(store):
         tag, dirty = releases.development(checkout, store)
     note = (
         f"The template in {checkout} has uncommitted changes; they are in, as {tag}."
@@ -159,7 +174,7 @@ def _local(template: str, version: str | None) -> Source:
             "Give a git repository: a folder, a bundle or a URL.",
         )
     git.forget_surroundings()
-    top = git.says("rev-parse", "--show-toplevel", cwd=path)
+    top = _top(path)
     if not top or Path(top).resolve() != path:
         raise Refused(
             f"{template} is not the top of a git repository, so services made from it could never be updated.",
@@ -168,14 +183,24 @@ def _local(template: str, version: str | None) -> Source:
     return Source(str(path), _version(path, version), path)
 
 
+def _top(path: Path) -> str:
+    try:
+        return git.run("rev-parse", "--show-toplevel", cwd=path)
+    except git.Untrusted:
+        raise
+    except git.GitError:
+        return ""
+
+
 def _cloned(template: str, version: str | None, folder: Path) -> Source:
     """A clone that copier is led to as well, so that the template is fetched once and leaves nothing behind."""
     recorded, url = _addresses(template)
-    clone = folder / "template.git"
+    clone, quietly = folder / "template", {"GIT_TERMINAL_PROMPT": "0"}
+    repository = clone / ".git"
     try:
-        git.run(
-            "clone", "-q", "--bare", "--", url, clone, cwd=folder, env={"GIT_TERMINAL_PROMPT": "0"}
-        )
+        git.run("clone", "-q", "--bare", "--", url, repository, cwd=folder, env=quietly)
+        # all branches as in a bare one, and yet none, where the user forbids these (safe.bareRepository)
+        git.run("config", "--file", repository / "config", "core.bare", "false", cwd=folder)
     except git.GitError as error:
         words = (
             error.words.splitlines()[-1].removeprefix("fatal: ")

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -203,6 +204,10 @@ hooksPath = {hooks}
 autocrlf = true
 safecrlf = true
 excludesFile = {ignored}
+attributesFile = {attributes}
+[filter "upper"]
+clean = tr a-z A-Z
+smudge = tr a-z A-Z
 [init]
 defaultBranch = trunk
 [user]
@@ -219,7 +224,10 @@ def test_commit_whatever_git_is_set_to(
         (hooks / name).write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\nexit 1\n")
         (hooks / name).chmod(0o755)
     (tmp_path / "ignored").write_text("*.lock\n.env.example\n")
-    config = HOSTILE_CONFIG.format(hooks=hooks, ignored=tmp_path / "ignored")
+    (tmp_path / "attributes").write_text("* filter=upper text eol=crlf\n")
+    config = HOSTILE_CONFIG.format(
+        hooks=hooks, ignored=tmp_path / "ignored", attributes=tmp_path / "attributes"
+    )
     (tmp_path / ".gitconfig").write_text(config)
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         monkeypatch.delenv(name)
@@ -240,12 +248,18 @@ def test_commit_whatever_git_is_set_to(
     assert "perfgen" not in (service / ".git" / "config").read_text()
 
 
-def test_template_is_read_as_it_is_under_autocrlf(
-    template: Path, run: Run, tree: Tree, tmp_path: Path, git: Git
+@pytest.mark.parametrize("where", ["autocrlf", "attributes"])
+def test_template_is_read_as_it_is_whatever_git_is_set_to(
+    template: Path, run: Run, tree: Tree, tmp_path: Path, git: Git, where: str
 ) -> None:
     home = tmp_path / "home"
-    home.mkdir()
-    (home / ".gitconfig").write_text("[core]\nautocrlf = true\n[user]\nname = B\nemail = b@c.de\n")
+    (home / ".config" / "git").mkdir(parents=True)
+    setting = ""
+    if where == "autocrlf":
+        setting = "[core]\nautocrlf = true\n"
+    else:  # this file is read without being named anywhere
+        (home / ".config" / "git" / "attributes").write_text("* text eol=crlf\n")
+    (home / ".gitconfig").write_text(f"{setting}[user]\nname = B\nemail = b@c.de\n")
     flags = ["--defaults", "--template", str(template)]
     plain = tmp_path / "plain"
     plain.mkdir()
@@ -253,4 +267,22 @@ def test_template_is_read_as_it_is_under_autocrlf(
     done = run("new", "shop", *flags, cwd=tmp_path, env_more={"HOME": str(home)})
     assert done.returncode == 0, done.stderr
     assert tree(tmp_path / "shop") == tree(plain / "shop")
-    assert git("status", "--porcelain", cwd=tmp_path / "shop", HOME=str(home)) == ""
+    if where == "autocrlf":  # the attributes are the user's, and hold for the user's own git
+        assert git("status", "--porcelain", cwd=tmp_path / "shop", HOME=str(home)) == ""
+
+
+def test_what_cannot_be_said_does_not_undo_what_is_done(
+    run: Run, small: Path, tmp_path: Path, env: dict[str, str]
+) -> None:
+    flags = ["--defaults", "--template", str(small), "--description", "Caf\u00e9 au lait"]
+    ascii_only = {"PYTHONIOENCODING": "ascii"}
+    done = run("new", "a", *flags, cwd=tmp_path, env_more=ascii_only)
+    assert done.returncode == 0, done.stderr
+    assert "Caf\\xe9 au lait" in done.stdout
+    done = run("new", "b", *flags, "--json", cwd=tmp_path, env_more=ascii_only)
+    assert json.loads(done.stdout)["answers"]["description"] == "Caf\u00e9 au lait"
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "perfgen", "new", "c", *flags]
+        full_disk = subprocess.run(command, cwd=tmp_path, env=env, stdout=full, stderr=full)
+    assert full_disk.returncode == 0
+    assert (tmp_path / "c" / ".git").is_dir()

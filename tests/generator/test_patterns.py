@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from maintain.template import render
 from perfgen import contents
 from perfgen import resources
 from perfgen.catalogue import Catalogue
@@ -12,6 +13,7 @@ from perfgen.errors import Refused
 from perfgen.questions import Form
 from tests.generator.kinds import Git
 from tests.generator.kinds import Run
+from tests.generator.kinds import Tree
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,20 @@ def test_one_pattern(within: Run, tmp_path: Path) -> None:
     assert all(not path.endswith(".jinja") for path in told["files"])
     text = within("patterns", "cache", cwd=tmp_path).stdout
     assert all(value in text for value in (*told["files"], *told["tests"], *told["settings"]))
+
+
+@pytest.mark.parametrize("name", ["database", "docker", "example"])
+def test_the_files_of_a_pattern_are_those_that_come_with_it(
+    catalogue: Catalogue, template: Path, tmp_path: Path, tree: Tree, name: str
+) -> None:
+    required = catalogue.requirements(name)
+    with_it = set(tree(render(template, tmp_path / "with", [name])))
+    without = set(tree(render(template, tmp_path / "without", required)))
+    told = contents.contents(catalogue.patterns[name])
+    listed = {*told["files"], *told["tests"]}
+    assert {path for path in with_it - without if not path.endswith("/__init__.py")} <= listed
+    # what is listed besides is glue, which comes with both
+    assert all("/with_" in path or "example" in path for path in listed - with_it)
 
 
 def test_metrics_are_what_the_files_define() -> None:

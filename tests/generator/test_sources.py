@@ -1,6 +1,7 @@
 """Templates from elsewhere: what is recorded, what is refused, and that nothing of them stays behind."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -62,6 +63,17 @@ def test_addresses_are_recorded_so_that_copier_knows_them_for_git(
 
     assert sources._addresses(given) == (kept, url)
     assert get_repo(kept) == url
+
+
+def test_url_where_bare_repositories_are_forbidden(
+    run: Run, git: Git, small: Path, tmp_path: Path
+) -> None:
+    (tmp_path / ".gitconfig").write_text("[safe]\nbareRepository = explicit\n")
+    git("branch", "-f", "other", cwd=small)
+    more = {"HOME": str(tmp_path), "PERFGEN_TEMPLATE": f"file://{small}"}
+    for name, version in (("shop", []), ("other", ["--template-version", "other"])):
+        done = run("new", name, "--defaults", *version, cwd=tmp_path, env_more=more)
+        assert done.returncode == 0, done.stderr
 
 
 def test_version_that_is_asked_for(within: Run, git: Git, small: Path, tmp_path: Path) -> None:
@@ -158,3 +170,35 @@ def test_damaged_store(
     if command[0] == "new":
         assert done.returncode == 1
         assert "Move it away" in done.stderr
+
+
+def test_store_that_a_killed_git_left_locked(run: Run, small: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    git_folder = home / ".local" / "share" / "perfgen" / "template" / ".git"
+    (git_folder / "refs" / "tags").mkdir(parents=True)
+    for name in ("shallow.lock", "config.lock", "refs/tags/v0.1.0.lock"):
+        (git_folder / name).touch()
+    flags = ["--defaults", "--preset", "minimal"]
+    done = run("new", "shop", *flags, cwd=tmp_path, env_more={"HOME": str(home)})
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "more", [{"GIT_DEFAULT_HASH": "sha256"}, {"HOME": "relative"}], ids=["sha256", "relative home"]
+)
+def test_odd_surroundings(run: Run, tmp_path: Path, more: dict[str, str]) -> None:
+    more = {"HOME": str(tmp_path / "home")} | more
+    done = run("new", "shop", "--defaults", "--preset", "minimal", cwd=tmp_path, env_more=more)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_repository_of_another_user(run: Run, small: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    shutil.copytree(small, theirs, symlinks=True)
+    for path in (theirs, theirs / ".git"):
+        os.chown(path, 12345, 12345)
+    done = run("new", "shop", "--defaults", "--template", str(theirs), cwd=tmp_path)
+    assert done.returncode == 1
+    assert "belongs to another user" in done.stderr
+    assert f"safe.directory '{theirs}" in done.stderr
