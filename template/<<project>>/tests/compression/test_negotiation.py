@@ -58,7 +58,7 @@ def chosen(accept_encoding: str) -> str:
         (" ,, gzip\t;\tq=0.3 , ", "gzip"),
         # what does not follow the grammar says nothing
         ("gzip;q=1.1", "identity"),
-        ("gzip;q=0.0001", "identity"),
+        ("gzip;q=0.1234", "identity"),
         ("gzip;q=-1", "identity"),
         ("gzip;q=", "identity"),
         ("gzip;q", "identity"),
