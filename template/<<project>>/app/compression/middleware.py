@@ -96,6 +96,4 @@ class Compression:
 
 def _whole(message: Message) -> int:
     """How many bytes an answer has that begins with this message; 0 when more is to come."""
-    if message["type"] != "http.response.body" or message.get("more_body"):
-        return 0
-    return len(message.get("body", b""))
+    return 0 if message.get("more_body") else len(message.get("body", b""))
