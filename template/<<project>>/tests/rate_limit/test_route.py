@@ -26,6 +26,7 @@ async def client(
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of a service that has two costly routes and a cheap one."""
     monkeypatch.setenv("AUTH_PUBLIC_READS", "true")
+    monkeypatch.setenv("RATE_LIMIT_TIERS", "standard:100")
     service = Service(PATTERNS)
     api, limits = create_api(service), service.get(RateLimits)
     imports = limits.route("imports", limit=1, window_s=3600)

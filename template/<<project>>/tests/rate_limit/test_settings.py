@@ -10,11 +10,14 @@ from app.rate_limit import RateLimitSettings
 from app.service import Service
 from app.settings import SettingsError
 from app.settings import load_settings
+from dev.rate_limit import TESTING
 
 
 def loaded(monkeypatch: pytest.MonkeyPatch, **environment: str) -> RateLimitSettings:
     """The settings from this environment."""
     monkeypatch.setenv("ENVIRONMENT", "test")
+    for name in TESTING:
+        monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     found = load_settings([RateLimitSettings])[RateLimitSettings]
