@@ -83,7 +83,8 @@ async def test_what_nobody_uses_is_gone(start: StartProcess) -> None:
     process = await start(tiers="standard:5", window_s=1)
     await process.limits.admit(of("acme"))
     await process.limits.admit(of("acme"))
-    assert 0 < await process.redis.execute("PTTL", f"{process.prefix}:key:acme") <= 1001  # a cell more
+    lives_ms = await process.redis.execute("PTTL", f"{process.prefix}:key:acme")
+    assert 0 < lives_ms <= 1001  # a window, and what is less than a millisecond
 
 
 async def test_any_text_is_somebody(start: StartProcess) -> None:

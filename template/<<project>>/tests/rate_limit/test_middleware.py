@@ -14,6 +14,7 @@ from app.main import create_app
 from app.patterns import MIDDLEWARE
 from app.patterns import PATTERNS
 from app.service import Service
+from tests.http.asgi import call
 
 pytestmark = pytest.mark.anyio
 
@@ -116,6 +117,17 @@ async def test_wrong_keys_count_for_the_address(service: Service) -> None:
         assert_refused(await client.ask(KEY, method="DELETE"))  # a scope that it has not
         valid = await client.ask(KEY)
     assert (valid.status_code, left(valid)[:2]) == (200, ("standard", 2))
+
+
+async def test_of_a_refusal_that_is_replaced_nothing_is_sent(service: Service) -> None:
+    app = create_app(service, create_api(service), MIDDLEWARE)
+    async with service.running():
+        answers = [await call(app) for _ in range(3)]
+    assert [one.status for one in answers] == [401, 401, 429]
+    assert [one.json()["status"] for one in answers] == [401, 401, 429]
+    assert [int(one.values("content-length")[0]) for one in answers] == [
+        len(one.body) for one in answers
+    ]
 
 
 async def test_a_refusal_by_scope_uses_up_nothing_of_the_principal(service: Service) -> None:
