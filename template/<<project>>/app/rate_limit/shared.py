@@ -24,8 +24,14 @@ else
   redis.call('RPUSH', KEYS[1], 0, 0)
   head = tail
 end
-while head[3] and tonumber(head[3]) <= now - window do
-  redis.call('LTRIM', KEYS[1], 2, -1)
+if head[3] and tonumber(head[3]) <= now - window then
+  for _, runs in ipairs({30, 1}) do -- after a pause there may be a thousand to drop
+    local at = redis.call('LINDEX', KEYS[1], 2 * runs)
+    while at and tonumber(at) <= now - window do
+      redis.call('LTRIM', KEYS[1], 2 * runs, -1)
+      at = redis.call('LINDEX', KEYS[1], 2 * runs)
+    end
+  end
   head = redis.call('LRANGE', KEYS[1], 0, 3)
 end
 local ends = now - now % cell + cell - 1

@@ -148,6 +148,15 @@ def test_a_burst_of_exactly_the_limit_is_admitted(shared: Callable[..., Admit]) 
         assert remaining == [*range(1499, -1, -1), -1]
 
 
+@pytest.mark.parametrize("left", [0, 1, 29, 30, 31, 59, 60, 61, 99, 100])
+def test_any_number_may_leave_the_window_at_once(shared: Callable[..., Admit], left: int) -> None:
+    admit = shared(101, 1)
+    for at in range(100):
+        admit(START + at)
+    wait = 1 if left < 100 else WINDOW
+    assert admit(START + left - 1 + WINDOW) == (left, wait)
+
+
 def test_a_log_is_short_whatever_the_limit(
     shared: Callable[..., Admit], servers: dict[str, str]
 ) -> None:
