@@ -7,6 +7,8 @@ import os
 from collections.abc import AsyncIterator
 from collections.abc import Iterator
 from contextlib import ExitStack
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -55,7 +57,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def servers(pytestconfig: pytest.Config) -> Iterator[dict[str, str]]:
     """The settings of a service for tests, also set in the environment; the servers run."""
-    settings = dict(SETTINGS)
+    settings = SETTINGS | _of_patterns()
     with ExitStack() as stack:
         for server, source in pytestconfig.stash[_sources]:
             folder = stack.enter_context(TemporaryDirectory(prefix="test-"))
@@ -71,6 +73,15 @@ def servers(pytestconfig: pytest.Config) -> Iterator[dict[str, str]]:
             environment.setenv(name, value)
         yield settings
         _corners.clear()
+
+
+def _of_patterns() -> dict[str, str]:
+    """The settings that patterns have for tests: TESTING in `dev/<pattern>.py`."""
+    settings: dict[str, str] = {}
+    for pattern in PATTERNS:
+        if find_spec(f"dev.{pattern.name}"):
+            settings |= getattr(import_module(f"dev.{pattern.name}"), "TESTING", {})
+    return settings
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,78 @@
+"""The two middlewares: one decides, the other one tells, and decides on what never got so far."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp
+from starlette.types import Message
+from starlette.types import Receive
+from starlette.types import Scope
+from starlette.types import Send
+
+from app.http.errors import send_problem
+from app.rate_limit.limits import RateLimits
+from app.rate_limit.policy import Decision
+from app.rate_limit.policy import fields
+
+
+class Admission:
+    """ASGI middleware within authentication: no request passes that is not admitted.
+
+    `scope["rate_limit"]` is what was decided.
+    """
+
+    def __init__(self, app: ASGIApp, limits: RateLimits) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        decision = await self._limits.admit(scope)
+        scope["rate_limit"] = [decision]
+        if decision.admitted:
+            await self._app(scope, receive, send)
+        else:
+            await _refuse(send, decision)
+
+
+class AroundAuthentication:
+    """ASGI middleware that adds the header fields to every answer.
+
+    An answer on which nothing was decided is authentication's refusal. It counts for the client's
+    address, and beyond the limit of that it is replaced. Valid credentials are not held up by what
+    others at the same address get wrong.
+    """
+
+    def __init__(self, app: ASGIApp, limits: RateLimits) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        replaced = False
+
+        async def send_with_fields(message: Message) -> None:
+            nonlocal replaced
+            if message["type"] == "http.response.start":
+                decisions = scope.get("rate_limit")
+                if decisions is None:
+                    decision = await self._limits.admit(scope)
+                    scope["rate_limit"] = decisions = [decision]
+                    if not decision.admitted:
+                        await _refuse(send_with_fields, decision)
+                        replaced = True
+                        return
+                message["headers"] = [*message["headers"], *fields(decisions)]
+            elif replaced:
+                return
+            await send(message)
+
+        await self._app(scope, receive, send_with_fields)
+
+
+async def _refuse(send: Send, decision: Decision) -> None:
+    retry_after = [(b"retry-after", b"%d" % decision.wait_s)]
+    await send_problem(send, 429, decision.detail, retry_after)
