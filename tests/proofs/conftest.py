@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -13,9 +12,10 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from .harness.postgres import Postgres
-from .harness.postgres import find_binaries
+from .harness.postgres import private as private_postgres
 from .harness.postgres import wait_for
 from .harness.redis import Redis
+from .harness.redis import private as private_redis
 from .harness.service import Service
 from .harness.service import render
 from .harness.service import sync
@@ -77,22 +77,15 @@ def generated(work: Path) -> Path:
 @pytest.fixture(scope="session")
 def redis(work: Path) -> Iterator[Redis]:
     """A private Redis."""
-    if not shutil.which("redis-server"):
-        pytest.skip("redis-server is not installed")
-    server = Redis(work / "redis")
-    yield server
-    server.stop()
+    with private_redis(work / "redis") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def postgres(work: Path) -> Iterator[Postgres]:
     """A private PostgreSQL."""
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL is not installed")
-    server = Postgres(work / "postgres", binaries)
-    yield server
-    server.stop("immediate")
+    with private_postgres(work / "postgres") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

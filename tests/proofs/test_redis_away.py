@@ -1,8 +1,10 @@
-"""Without Redis the service is slower, and never wrong."""
+"""Without Redis the service is slower; a process never shows what it has changed as it was before."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
+import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -133,6 +135,39 @@ def test_change_during_an_outage(
         f"{rounds} changes",
         f"0 stale of {rounds * 120:,} where it was made; elsewhere "
         f"{sum(stale for _, stale in found)} of {rounds * 100:,}, before the deletion came",
+    )
+
+
+def test_an_end_during_an_outage(service: Service, redis: Redis, table: Table) -> None:
+    """Who took a change is asked to end while Redis is away, and tries for some seconds more."""
+    change = send("PATCH", "/users/1", {"name": "Changed at the end"})
+
+    async def take(api: Api) -> None:
+        await ask(api.port, service.key, get("/users/1"))  # so that the outage is known
+        assert (await ask(api.port, service.key, change)).status == 200
+        api.process.send(signal.SIGTERM)
+
+    with (
+        service.processes(1) as (taker,),
+        service.processes(1, SHUTDOWN_FORCE_S="4") as (other,),
+    ):
+        asyncio.run(ask(other.port, service.key, get("/users/1")))  # cached now
+        with redis.frozen():
+            asyncio.run(take(taker))
+            time.sleep(2)
+        assert taker.process.wait(10) == 0
+        assert not taker.events("cache_invalidations_lost")
+        answer = asyncio.run(ask(other.port, service.key, get("/users/1")))
+        assert answer.json["name"] == "Changed at the end"
+        with redis.frozen():
+            asyncio.run(take(other))
+            assert other.process.wait(10) == 0, "in time, and not by force"
+        assert [line["count"] for line in other.events("cache_invalidations_lost")] == [1]
+    table.add(
+        "A change during an outage of Redis is not forgotten",
+        "PATCH and SIGTERM while Redis is frozen; it is back after 2 s, or not before the end",
+        2,
+        "0 stale elsewhere after 2 s; without Redis the loss is logged, exit code 0",
     )
 
 

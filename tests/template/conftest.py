@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from maintain import template as source
+from tests.proofs.harness.postgres import Postgres
+from tests.proofs.harness.postgres import private
 from tests.template import machine
 from tests.template import report
 from tests.template import versions
@@ -86,6 +90,16 @@ def tree(chosen: Chosen, rendered: Rendered) -> Tree:
 def everything(rendered: Rendered) -> Tree:
     """The service with every pattern."""
     return rendered(Chosen(tuple(sorted(MENU))))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of this worker's own."""
+    # in a folder that the user `postgres` may enter; pytest keeps its own for itself
+    with TemporaryDirectory(prefix="perfgen-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        with private(Path(folder) / "postgres") as server:
+            yield server
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.proofs.harness import redis
 from tests.template import machine
 from tests.template import servers
 from tests.template.report import Proving
@@ -45,6 +47,22 @@ def copy(tree: Tree, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def urls(
+    chosen: Chosen, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[dict[str, str]]:
+    """The settings that name the servers which the service needs."""
+    needed = {s for name in chosen.enabled for s in CATALOGUE.patterns[name].servers}
+    with ExitStack() as stack:
+        named = {}
+        if "postgresql" in needed:
+            server = request.getfixturevalue("postgres")
+            named["DATABASE_URL"] = stack.enter_context(servers.database(server))
+        if "redis" in needed:
+            named["REDIS_URL"] = stack.enter_context(redis.private(tmp_path / "redis")).url
+        yield named
+
+
+@pytest.fixture
 def own_tools(chosen: Chosen, tree: Tree) -> Path:
     """The programs of an environment with the service's own development dependencies."""
     return machine.environment(tree.path, chosen.python, dev=True) / "bin"
@@ -62,13 +80,11 @@ def test_types(chosen: Chosen, copy: Path, own_tools: Path, proving: Proving) ->
 
 
 def test_starts_with_its_own_lock_only(
-    chosen: Chosen, copy: Path, tools: Path, tmp_path: Path, proving: Proving
+    chosen: Chosen, copy: Path, urls: dict[str, str], tmp_path: Path, proving: Proving
 ) -> None:
     """Nothing that another pattern or the development tools would bring is installed."""
     python = machine.environment(copy, chosen.python, dev=False) / "bin" / "python"
-    with ExitStack() as stack, proving("booted", chosen):
-        urls = _urls(chosen, stack, tools, tmp_path)
-        service = stack.enter_context(running(copy, python, urls, tmp_path / "log"))
+    with proving("booted", chosen), running(copy, python, urls, tmp_path / "log") as service:
         assert service.get("/health").status == 200
         assert service.get("/nowhere").status == 404
         if "example" in chosen.enabled:
@@ -81,22 +97,11 @@ def test_starts_with_its_own_lock_only(
         assert [name for name in promised if name not in metrics] == []
 
 
-def _urls(chosen: Chosen, stack: ExitStack, tools: Path, folder: Path) -> dict[str, str]:
-    needed = {s for name in chosen.enabled for s in CATALOGUE.patterns[name].servers}
-    urls = {}
-    if "postgresql" in needed:
-        urls["DATABASE_URL"] = stack.enter_context(servers.database(tools))
-    if "redis" in needed:
-        urls["REDIS_URL"] = stack.enter_context(servers.redis(folder))
-    return urls
-
-
 def test_passes_its_own_tests(
-    chosen: Chosen, copy: Path, own_tools: Path, tools: Path, tmp_path: Path, proving: Proving
+    chosen: Chosen, copy: Path, own_tools: Path, urls: dict[str, str], proving: Proving
 ) -> None:
-    with ExitStack() as stack, proving("tested", chosen):
-        urls = _urls(chosen, stack, tools, tmp_path)
-        env = urls | {"PYTEST_DEBUG_TEMPROOT": stack.enter_context(machine.short_folder())}
+    with proving("tested", chosen), machine.short_folder() as root:
+        env = urls | {"PYTEST_DEBUG_TEMPROOT": root}
         said = machine.run(own_tools / "python", "-m", "pytest", "-q", cwd=copy, env=env)
     closing = said.splitlines()[-1]
     assert re.search(r"\d+ passed", closing), closing

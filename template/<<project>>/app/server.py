@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from contextlib import contextmanager
+from time import monotonic
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -49,6 +50,7 @@ class Stop:
             self._force("second signal")
         log.info("shutdown_asked", signal=number.name)
         self._signal = number
+        self._service.ends_at = monotonic() + self._settings.force_s
         self._asked.set()
         asyncio.get_running_loop().call_later(self._settings.force_s, self._force, "time is up")
         if not self._service.started and self._main:

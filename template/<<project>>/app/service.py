@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from contextlib import asynccontextmanager
+from math import inf
+from time import monotonic
 
 from app.pattern import Check
 from app.pattern import Pattern
@@ -26,6 +28,7 @@ class Service:
         self.patterns = patterns
         self.started = False  # the public port listens
         self.draining = False
+        self.ends_at = inf  # by force, on the clock of `monotonic`; known once a signal has come
         self._settings = load_settings(p.settings for p in patterns if p.settings)
         self._resources: dict[type[Resource], Resource] = {}
         for pattern in patterns:
@@ -48,6 +51,10 @@ class Service:
         found = self._resources[kind]
         assert isinstance(found, kind)
         return found
+
+    def seconds_left(self) -> float:
+        """How long until the process is ended by force; infinite while nobody has asked for it."""
+        return self.ends_at - monotonic()
 
     def checks(self) -> dict[str, Check]:
         """What readiness asks, by pattern."""

@@ -23,6 +23,7 @@ has() { grep -q "^$1=." .env; }
 # Every ${NAME:?} of compose.yaml gets a value that nobody else knows.
 make_secrets() {
     (umask 077 && touch .env)
+    [ -z "$(tail -c 1 .env)" ] || echo >>.env # whose last line has no end
     for name in $(grep -o '\${[A-Z_]*:?}' compose.yaml | tr -d '${:?}' | sort -u); do
         has "$name" || printf '%s=%s\n' "$name" "$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')" >>.env
     done

@@ -126,9 +126,7 @@ def _claim(url: str) -> tuple[str, redis.Redis]:
         candidate = urlunsplit(parts._replace(path=f"/{number}"))
         client = redis.Redis.from_url(candidate)
         try:
-            left = _left_behind(client.get(CLAIM))
-            if left or (client.dbsize() == 0 and client.set(CLAIM, _me(), nx=True)):
-                client.set(CLAIM, _me())
+            if _take(client):
                 return candidate, client
         except redis.ConnectionError as error:
             raise ServersError(f"Redis cannot be reached: {error}") from error
@@ -136,6 +134,21 @@ def _claim(url: str) -> tuple[str, redis.Redis]:
             pass
         client.close()
     raise ServersError(f"No logical database of {parts.hostname} is empty; name another REDIS_URL.")
+
+
+def _take(client: redis.Redis) -> bool:
+    """Whether the database was free and is now ours; of many who try at once, one gets it."""
+    with client.pipeline() as turn:
+        turn.watch(CLAIM)  # type: ignore[no-untyped-call]
+        if not _left_behind(turn.get(CLAIM)) and turn.dbsize() != 0:
+            return False
+        turn.multi()
+        turn.set(CLAIM, _me())
+        try:
+            turn.execute()
+        except redis.WatchError:  # somebody else was quicker
+            return False
+    return True
 
 
 def _me() -> str:

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.missing import missing
+
 from .processes import as_user
 from .processes import free_port
 from .processes import until
 
+INSTALLED = Path("/usr/lib/postgresql")
 PASSWORD = "a-secret-of-the-proofs"
 SETTINGS = {
     "listen_addresses": "'127.0.0.1'",
@@ -49,9 +52,7 @@ $$
 
 def find_binaries() -> Path | None:
     """The folder with initdb; None when PostgreSQL is not installed."""
-    installed = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3])
-    )
+    installed = sorted(INSTALLED.glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     if installed:
         return installed[-1].parent
     found = shutil.which("initdb")
@@ -196,3 +197,13 @@ def wait_for(postgres: Postgres) -> None:
             return False
 
     until(answers, "PostgreSQL answers")
+
+
+@contextmanager
+def private(folder: Path) -> Iterator[Postgres]:
+    """A server for the block, with its data in `folder`; skips where PostgreSQL is not installed."""
+    server = Postgres(folder, find_binaries() or missing("PostgreSQL is not installed"))
+    try:
+        yield server
+    finally:
+        server.stop("immediate")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.missing import missing
 
 from .processes import Process
 from .processes import free_port
@@ -63,3 +66,15 @@ class Redis:
                 return head[1:]
             size = int(head[1:])
             return None if size < 0 else stream.read(size).decode()
+
+
+@contextmanager
+def private(folder: Path) -> Iterator[Redis]:
+    """A server for the block; skips where redis-server is not installed."""
+    if not shutil.which("redis-server"):
+        missing("redis-server is not installed")
+    server = Redis(folder)
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -31,10 +32,13 @@ from app.redis import RedisClient
 class Cache:
     """Values are bytes: what is stored is what is sent, so a hit is neither parsed nor encoded.
 
-    What was changed without `delete` is served for at most its TTL.
+    What was changed without `delete` is served for at most its TTL. `seconds_left` tells, at the
+    end of the process, how long that may take.
     """
 
-    def __init__(self, redis: RedisClient, settings: CacheSettings) -> None:
+    def __init__(
+        self, redis: RedisClient, settings: CacheSettings, seconds_left: Callable[[], float]
+    ) -> None:
         self._redis = redis
         self._early = settings.early
         self._prefix = f"{settings.prefix}:"
@@ -42,7 +46,7 @@ class Cache:
         leases = Leases(redis, settings)
         self._fill = Fill(leases, self._source, settings.lease_s)
         self._fill_many = FillMany(leases, self._source)
-        self._invalidation = Invalidation(redis, f"{escape(self._prefix)}*")
+        self._invalidation = Invalidation(redis, f"{escape(self._prefix)}*", seconds_left)
 
     async def __aenter__(self) -> Self:
         """Nothing is opened."""

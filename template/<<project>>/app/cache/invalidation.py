@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import get_running_loop
+from collections.abc import Callable
 from collections.abc import Iterable
 from contextlib import suppress
 from random import uniform
@@ -20,7 +21,7 @@ PENDING = Gauge("cache_pending_invalidations", "Deletions that Redis has not con
 MOST_PENDING = 10_000
 SCAN_COUNT = 1000
 RETRY_S = 1.0
-LAST_TRY_S = 1.0
+LAST_TRY_S = 5.0  # at the end of the process, and at most half of the time that it has left
 
 
 class Invalidation:
@@ -29,10 +30,13 @@ class Invalidation:
     Until then `trusted` is False and the cache does not read: it might find what is deleted.
     """
 
-    def __init__(self, redis: RedisClient, everything: str) -> None:
+    def __init__(
+        self, redis: RedisClient, everything: str, seconds_left: Callable[[], float]
+    ) -> None:
         self.trusted = True
         self._redis = redis
         self._everything = everything
+        self._seconds_left = seconds_left
         self._names: set[str] = set()
         self._patterns: set[str] = set()
         self._unconfirmed: set[asyncio.Future[Any]] = set()
@@ -48,11 +52,12 @@ class Invalidation:
         await self._confirmed(sweep, (), (pattern,))
 
     async def close(self) -> None:
-        """Send what is left if Redis is there; otherwise say what is lost."""
+        """Send what is left if Redis comes back within LAST_TRY_S; otherwise say what is lost."""
         if self._unconfirmed:
             await asyncio.wait(self._unconfirmed)
         if self._replaying and not self._replaying.done():
-            await asyncio.wait([self._replaying], timeout=LAST_TRY_S)
+            last_try_s = min(LAST_TRY_S, self._seconds_left() / 2)
+            await asyncio.wait([self._replaying], timeout=last_try_s)
             self._replaying.cancel()
             await asyncio.wait([self._replaying])
         if not self.trusted:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from argparse import Namespace
 from collections.abc import AsyncIterator
+from collections.abc import Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
@@ -27,6 +28,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.about import NAME
+from app.database.open import connect
+from app.database.open import said
+from app.database.open import when_up
 from app.database.settings import DatabaseSettings
 from app.http.logs import log
 from app.settings import SettingsError
@@ -42,6 +46,8 @@ TURN_TIMEOUT_S = 300
 # and tries again later.
 LOCK_TIMEOUT_S = 5
 LOCKED = "55P03"
+LOCKED_FOR_LONG = "A table stays locked by others, and the migration needs it: try again later."
+DENIED = "42501"
 ATTEMPTS, RETRY_S = 12, 5
 
 
@@ -66,15 +72,26 @@ async def lent_connection(settings: DatabaseSettings) -> AsyncIterator[AsyncConn
             "DATABASE_PGBOUNCER=false for the migration."
         )
     engine = create_async_engine(
-        "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: _connect(settings)
+        "postgresql+asyncpg://",
+        poolclass=NullPool,
+        async_creator=lambda: when_up(settings, lambda: _connect(settings)),
     )
     async with engine.connect() as connection:
         await _take_turn(connection)
-        yield connection
+        try:
+            yield connection
+        except DBAPIError as error:
+            if _sqlstate(error) != DENIED:
+                raise
+            why = said(error.orig or error)
+            raise SettingsError(f"The user of DATABASE_URL may not migrate: {why}.") from error
 
 
 async def upgrade(settings: DatabaseSettings) -> None:
-    """Bring every branch to its head. Raises SettingsError when the database cannot be reached."""
+    """Bring every branch to its head.
+
+    Raises SettingsError when the database cannot be reached, or does not let the user migrate.
+    """
     async with lent_connection(settings) as connection:
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -82,8 +99,10 @@ async def upgrade(settings: DatabaseSettings) -> None:
                 return
             except DBAPIError as error:
                 await connection.rollback()
-                if getattr(error.orig, "sqlstate", "") != LOCKED or attempt == ATTEMPTS:
+                if _sqlstate(error) != LOCKED:
                     raise
+                if attempt == ATTEMPTS:
+                    raise SettingsError(LOCKED_FOR_LONG) from error
             log.warning("migration_postponed", reason="a table is locked", retry_s=RETRY_S)
             await asyncio.sleep(RETRY_S)
 
@@ -126,27 +145,19 @@ def _stored(connection: Connection) -> set[str]:
         return set(connection.scalars(text("SELECT version_num FROM alembic_version")))
 
 
-async def _connect(settings: DatabaseSettings) -> asyncpg.Connection:
-    deadline = monotonic() + settings.start_timeout_s
-    while True:
-        try:
-            return await asyncpg.connect(
-                settings.dsn,
-                server_settings={
-                    "application_name": f"{NAME} migrate",
-                    "lock_timeout": str(LOCK_TIMEOUT_S * 1000),
-                },
-            )
-        except (
-            asyncpg.InvalidAuthorizationSpecificationError,
-            asyncpg.InvalidCatalogNameError,
-        ) as error:
-            raise SettingsError(f"DATABASE_URL is refused by the server: {error}.") from error
-        except (OSError, asyncpg.CannotConnectNowError) as error:
-            if monotonic() > deadline:
-                raise SettingsError(f"The database cannot be reached: {error!r}.") from error
-            log.warning("database_awaited", error=repr(error))
-            await asyncio.sleep(0.5)
+def _connect(settings: DatabaseSettings) -> Awaitable[asyncpg.Connection]:
+    return connect(
+        settings.dsn,
+        timeout=settings.connect_timeout_s,
+        server_settings={
+            "application_name": f"{NAME} migrate",
+            "lock_timeout": str(LOCK_TIMEOUT_S * 1000),
+        },
+    )
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
 
 
 async def _take_turn(connection: AsyncConnection) -> None:

@@ -1,9 +1,11 @@
-"""Opening the pool: a server that is not up yet is awaited, one that cannot be used is refused."""
+"""Connecting: a server that is not up yet is awaited, one that cannot be used is refused."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Awaitable
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -37,25 +39,39 @@ async def open_pool(settings: DatabaseSettings) -> asyncpg.Pool:
 
     Raises SettingsError when the server is away that long, refuses, or has too few connections.
     """
+    return await when_up(settings, lambda: _open(settings))
+
+
+async def when_up[T](settings: DatabaseSettings, attempt: Callable[[], Awaitable[T]]) -> T:
+    """What `attempt` returns; made again for `start_timeout_s` while the server is not up yet.
+
+    Raises SettingsError, in one sentence, when the server is away that long or refuses.
+    """
     deadline = monotonic() + settings.start_timeout_s
     while True:
         try:
-            return await _open(settings)
+            return await attempt()
         except Exception as error:
             if isinstance(error, SettingsError):
                 raise
             if refusal := _refusal(error):
                 raise SettingsError(refusal) from error
             if monotonic() > deadline:
-                raise SettingsError(f"The database cannot be reached: {error}.") from error
+                raise SettingsError(f"The database cannot be reached: {said(error)}.") from error
             log.warning("database_awaited", error=repr(error))
         await asyncio.sleep(RETRY_S)
+
+
+def said(error: BaseException) -> str:
+    """What an error says, its details too, in one line."""
+    return " ".join(str(error).split()).removesuffix(".")
 
 
 def _refusal(error: Exception) -> str | None:
     """Why another attempt would fare no better; None if it might."""
     if "startup parameter" in str(error):
-        return f"The server takes no settings; if it is PgBouncer, set DATABASE_PGBOUNCER: {error}."
+        hint = "The server takes no settings; if it is PgBouncer, set DATABASE_PGBOUNCER"
+        return f"{hint}: {said(error)}."
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"The database's certificate is refused: {error.verify_message}."
     if isinstance(error, FileNotFoundError | PermissionError):
@@ -63,7 +79,7 @@ def _refusal(error: Exception) -> str | None:
     if isinstance(error, _PASSING):
         return None
     if isinstance(error, asyncpg.PostgresError):
-        return f"DATABASE_URL is refused by the server: {error}."
+        return f"DATABASE_URL is refused by the server: {said(error)}."
     return f"DATABASE_URL is not usable: {type(error).__name__}."
 
 
@@ -86,7 +102,7 @@ async def _create(settings: DatabaseSettings) -> asyncpg.Pool:
     }
     pool = asyncpg.create_pool(
         settings.dsn,
-        connect=_connect,
+        connect=connect,
         timeout=settings.connect_timeout_s,
         min_size=min(settings.pool_min, settings.pool_max),
         max_size=settings.pool_max,
@@ -102,7 +118,8 @@ async def _create(settings: DatabaseSettings) -> asyncpg.Pool:
     return await pool
 
 
-async def _connect(*args: Any, **options: Any) -> asyncpg.Connection:
+async def connect(*args: Any, **options: Any) -> asyncpg.Connection:
+    """asyncpg.connect, which says how long it has waited: `options` have the timeout."""
     try:
         return await asyncpg.connect(*args, **options)
     except TimeoutError as error:  # which from the pool would mean that it is busy

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable
 from collections.abc import Callable
 from time import monotonic
+from typing import Self
 
 import msgspec
 from fastapi import APIRouter
@@ -20,27 +22,58 @@ from app.pattern import Pattern
 from app.service import Service
 
 CHECK_TIMEOUT_S = 1.0
+# Anybody may ask /health; this often, at most, is a dependency asked for it.
+PUBLIC_REUSE_S = 1.0
 _started_at = monotonic()
 
 
-async def readiness(service: Service) -> Response:
-    """200 when every required check passes, else 503; each check is named with its state.
+class Readiness:
+    """Asks every check at once, and once for all who wait for an answer. Found by `service.get`."""
 
-    The state never carries an error's text: that may hold addresses or credentials.
-    """
-    if service.draining or not service.started:
-        state = "draining" if service.draining else "starting"
-        return _answer(503, {"status": state})
-    checks = service.checks()
-    passed = await asyncio.gather(*(_passes(name, check) for name, check in checks.items()))
-    failing = {name for name, ok in zip(checks, passed, strict=True) if not ok}
-    if any(checks[name].required for name in failing):
-        status, state = 503, "unhealthy"
-    else:
-        status, state = 200, "degraded" if failing else "healthy"
-    states = {name: "failing" if name in failing else "ok" for name in checks}
-    uptime = round(monotonic() - _started_at, 1)
-    return _answer(status, {"status": state, "checks": states, "uptimeSeconds": uptime})
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._asking: asyncio.Task[dict[str, bool]] | None = None
+        self._passed: dict[str, bool] = {}
+        self._passed_at = -math.inf
+
+    async def __aenter__(self) -> Self:
+        """Nothing is opened."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing is closed: what is being asked has ended within CHECK_TIMEOUT_S."""
+
+    async def answer(self, reuse_s: float) -> Response:
+        """200 when every required check passes, else 503; each check is named with its state.
+
+        A result that is at most `reuse_s` seconds old will do; 0 asks anew, or joins who is asking.
+        The state never carries an error's text: that may hold addresses or credentials.
+        """
+        service = self._service
+        if service.draining or not service.started:
+            return _answer(503, {"status": "draining" if service.draining else "starting"})
+        checks = service.checks()
+        passed = self._passed
+        if monotonic() - self._passed_at >= reuse_s:
+            passed = await self._ask(checks)
+        if not all(passed[name] for name, check in checks.items() if check.required):
+            status, state = 503, "unhealthy"
+        else:
+            status, state = 200, "healthy" if all(passed.values()) else "degraded"
+        states = {name: "ok" if ok else "failing" for name, ok in passed.items()}
+        uptime = round(monotonic() - _started_at, 1)
+        return _answer(status, {"status": state, "checks": states, "uptimeSeconds": uptime})
+
+    async def _ask(self, checks: dict[str, Check]) -> dict[str, bool]:
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask_all(checks))
+        return await asyncio.shield(self._asking)  # a caller that is gone leaves it to the others
+
+    async def _ask_all(self, checks: dict[str, Check]) -> dict[str, bool]:
+        passed = await asyncio.gather(*(_passes(name, check) for name, check in checks.items()))
+        self._passed = dict(zip(checks, passed, strict=True))
+        self._passed_at = monotonic()
+        return self._passed
 
 
 async def _passes(name: str, check: Check) -> bool:
@@ -70,6 +103,10 @@ async def _alive(_: Service) -> Response:
     return _answer(200, {"status": "alive"})
 
 
+async def _ready(service: Service) -> Response:
+    return await service.get(Readiness).answer(0)
+
+
 async def _started(service: Service) -> Response:
     return _answer(200 if service.started else 503, {"started": service.started})
 
@@ -84,15 +121,21 @@ def _probe(
 
 
 def _internal(service: Service) -> list[Route]:
-    probes = {"/livez": _alive, "/readyz": readiness, "/startupz": _started}
+    probes = {"/livez": _alive, "/readyz": _ready, "/startupz": _started}
     return [Route(path, _probe(answer, service)) for path, answer in probes.items()]
 
 
 def _public(api: APIRouter, service: Service) -> None:
+    readiness = service.get(Readiness)
+
     @api.api_route("/health", methods=["GET", "HEAD"], tags=["operations"])
     async def health() -> Response:
-        """Whether the service is ready, and what of it is not."""
-        return await readiness(service)
+        """Whether the service is ready, and what of it is not; at most a second old."""
+        return await readiness.answer(PUBLIC_REUSE_S)
 
 
-pattern = Pattern(name="health", routes=_public, internal=_internal)
+def _resources(service: Service) -> list[Readiness]:
+    return [Readiness(service)]
+
+
+pattern = Pattern(name="health", resources=_resources, routes=_public, internal=_internal)

@@ -1,120 +1,163 @@
-"""uvicorn's HTTP/1.1 with two things added: one write for each answer, and bounds for the head.
+"""uvicorn's HTTP/1.1 for clients that nobody trusts: what they send is bounded, in size and time.
 
-uvicorn writes head and body apart, and uvloop sends each at once. Two system calls and two packets
-cost more than everything else that the service does for a small answer, so what is written within
-one turn of the event loop is sent together at its end.
+Left to itself, uvicorn lets a client
 
-A client may take any time over a request's head and make it any size. Here it may not.
+- take any time over a head and make it any size: here it is counted and timed;
+- do the same with the extensions and trailers of a chunked body: they are counted as well;
+- never finish a body whose request has been answered: the rest of it is timed;
+- send requests without reading answers, each kept in memory: here none is parsed while others
+  are queued, and no more is read;
+- hide a request in the body of another: its parser takes what follows `Upgrade` for another
+  protocol, and it then reads the body as the next request. Here such a request is parsed again
+  without its offer to upgrade, which a server may ignore (RFC 9110, 7.8): `curl --http2` works.
+
+Bodies that somebody reads are bounded by `app/http/edge.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Sized
 from typing import cast
 
+import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-# A stream that never lets the event loop turn is sent in pieces of this many bytes, so that the
-# transport can tell it to wait for a slow client.
-MOST_WAITING = 65_536
-# The bytes and seconds for a request's line and headers.
+from app.http.corked import CorkedTransport
+
+# The bytes and seconds for a request's line and headers. The bytes hold, too, for what a chunked
+# body has beside its data.
 MOST_HEAD = 65_536
 HEAD_TIMEOUT_S = 30.0
+# The seconds for the rest of a body after its request has been answered.
+REST_TIMEOUT_S = 20.0
+# The bytes parsed at once, which bounds how many requests can be queued: the smallest has 18 bytes.
+PIECE = 4_096
 
 
-class CorkedTransport:
-    """A transport that collects what is written until the event loop's next turn."""
+class PipelineFlow(FlowControl):
+    """Flow control that reads no more while requests are queued behind the one in work."""
 
-    def __init__(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._loop = asyncio.get_running_loop()
-        self._waiting: list[bytes] = []
-        self._size = 0
+    def __init__(self, transport: asyncio.Transport, queued: Sized) -> None:
+        super().__init__(transport)
+        self._queued = queued
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Send `data` with what else is written in this turn."""
-        if not data:  # asyncio's writelines() would never be done with it
-            return
-        if not self._waiting:
-            self._loop.call_soon(self._flush)
-        self._waiting.append(data)
-        self._size += len(data)
-        if self._size > MOST_WAITING:
-            self._flush()
-
-    def close(self) -> None:
-        """Send what is left, then close."""
-        self._flush()
-        self._transport.close()
-
-    def _flush(self) -> None:
-        waiting, self._waiting, self._size = self._waiting, [], 0
-        if waiting and not self._transport.is_closing():  # the client may be gone by now
-            self._transport.writelines(waiting)
+    def resume_reading(self) -> None:
+        """Read on, unless requests are queued."""
+        if not self._queued:
+            super().resume_reading()
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
     """One connection of the public or the internal port."""
 
-    _head_size = 0
     _in_head = True
     _in_body = False
-    _began = False
-    _head_timer: asyncio.TimerHandle | None = None
+    _excess = 0  # bytes that are no body: of a head, or of a body's extensions and trailers
+    _unparsed = b""  # came together with requests that are queued
+    _timer: asyncio.TimerHandle | None = None  # for a head, or for the rest of a body
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to serve a connection."""
         super().connection_made(cast("asyncio.Transport", CorkedTransport(transport)))
-        self._await_head()
+        self.flow = PipelineFlow(self.transport, self.pipeline)
+        self._await_client(HEAD_TIMEOUT_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._end_head()
+        self._end_wait()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; an unfinished head is counted and timed."""
-        idle = not (self._in_head or self._in_body)
-        self._began = False
-        super().data_received(data)
-        if idle and not self._began:
-            self._in_head = True  # empty lines: they end uvicorn's timer and begin no request
-        if not self._in_head:
-            return
-        if not self._began:  # else it has just begun, after the end of another request
-            self._head_size += len(data)
-        if self._head_size > MOST_HEAD:
+        """Parse what came until a request must be queued; keep the rest until none is."""
+        for start in range(0, len(data), PIECE):
+            if self.pipeline:
+                self._unparsed += data[start:]
+                return
+            if not self._parse(data[start : start + PIECE]):
+                return
+        if self._in_head and self._timer is None and not self.pipeline:
+            self._await_client(HEAD_TIMEOUT_S)
+
+    def _parse(self, data: bytes) -> bool:
+        """Whether the connection goes on."""
+        self._excess += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            return self._parse(self._without_upgrade() + data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("Invalid HTTP request received.")
+            return False
+        if self._excess > MOST_HEAD:
             self.transport.close()
-        elif self._head_timer is None:
-            self._await_head()
+            return False
+        return True
+
+    def _without_upgrade(self) -> bytes:
+        """The head that was parsed last, without its offer to upgrade, for a new parser."""
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        lines = [b"%b %b HTTP/%b\r\n" % (method, self.url, version.encode())]
+        lines += [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        return b"".join(lines) + b"\r\n"
 
     def on_message_begin(self) -> None:
-        """A request begins."""
-        self._in_head = self._began = True
-        self._head_size = 0
+        """A request begins. Only this ends the time of an idle connection: empty lines do not."""
+        self._in_head, self._excess = True, 0
+        self._unset_keepalive_if_required()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The head is there; the body is the application's to bound."""
-        self._end_head()
-        self._in_body = True
+        """The head is there; a body that is read is the application's to bound."""
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise ValueError("this is no proxy")  # the parser's error, answered with 400
+            return  # it comes again, see `_parse`
+        self._end_wait()
+        self._in_head, self._in_body, self._excess = False, True, 0
         super().on_headers_complete()
+        self.headers = []  # takes the trailers: they may not pass for headers
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body. It makes up for some excess, as in Go's net/http/internal/chunked.go:
+        each chunk may have 16 bytes and twice its size beside its data."""
+        excess = self._excess - 3 * len(body) - 16
+        self._excess = excess if excess > 0 else 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is there as a whole."""
+        if self._in_head:  # the head of an upgrade, see `on_headers_complete`
+            return
         self._in_body = False
         super().on_message_complete()
+        if self.cycle.response_complete:
+            self._end_wait()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
-    def _await_head(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._head_timer = loop.call_later(HEAD_TIMEOUT_S, self.transport.close)
+    def on_response_complete(self) -> None:
+        """Go on with what waited for an answer, and wait for a body that nobody reads."""
+        super().on_response_complete()
+        if not (self._in_body or self.flow.read_paused) or self.transport.is_closing():
+            return
+        if self._in_body and self.cycle.response_complete:
+            self._unset_keepalive_if_required()
+            self._await_client(REST_TIMEOUT_S)
+        elif not self.pipeline:
+            unparsed, self._unparsed = self._unparsed, b""
+            self.data_received(unparsed)
+            self.flow.resume_reading()
 
-    def _end_head(self) -> None:
-        self._in_head = False
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def _await_client(self, seconds: float) -> None:
+        self._timer = self.loop.call_later(seconds, self.transport.close)
+
+    def _end_wait(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -19,6 +19,7 @@ UNAVAILABLE = Gauge("redis_unavailable", "1 while Redis does not answer this pro
 
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 1.0
+EXPECTED = (*AWAY, ResponseError)  # of a probe, while Redis is away or is loading its data
 STEADY_S = 5.0  # an outage so soon after the last one continues its pauses
 
 
@@ -56,13 +57,18 @@ class Outage:
         self._probing = asyncio.get_running_loop().create_task(self._until_back(monotonic()))
 
     async def _until_back(self, began: float) -> None:
+        told = ""
         while True:
             await asyncio.sleep(self._pause_s * uniform(0.5, 1.0))  # noqa: S311
             try:
                 await self._probe()
                 break
-            except (*AWAY, ResponseError):
-                self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+            except Exception as error:
+                # whatever it is: if nobody asked any more, the outage would never end
+                if not isinstance(error, EXPECTED) and said(error) != told:
+                    told = said(error)
+                    log.error("redis_probe_failed", error=told, exc_info=True)
+            self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
         self.reason = None
         self._ended = monotonic()
         UNAVAILABLE.set(0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import parse_qsl
+from urllib.parse import urlsplit
 
 from pydantic import Field
 from pydantic import SecretStr
@@ -13,7 +15,7 @@ from redis.asyncio import ConnectionPool
 from app.settings import Settings
 
 # The development tooling starts a Redis inside its own process and marks its URL with this name.
-EMBEDDED = "client_name=embedded"
+EMBEDDED = ("client_name", "embedded")
 
 
 class RedisSettings(Settings):
@@ -45,5 +47,5 @@ class RedisSettings(Settings):
 
     def problems(self) -> Iterator[str]:
         """The embedded Redis is for development: it is slow, and gone with the process."""
-        if EMBEDDED in self.url.get_secret_value():
+        if EMBEDDED in parse_qsl(urlsplit(self.url.get_secret_value()).query):
             yield "REDIS_URL is the embedded Redis of development; set the URL of a real one."

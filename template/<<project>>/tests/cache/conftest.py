@@ -75,17 +75,24 @@ async def nothing_pending() -> None:
 
 @pytest.fixture
 async def start(servers: dict[str, str], anyio_backend: str) -> AsyncIterator[StartProcess]:
-    """Starts a process on the tests' Redis, or on `url`, with these settings of the cache."""
+    """Starts a process on the tests' Redis, or on `url`, with these settings of the cache.
+
+    It has `seconds_left` when it is asked to end.
+    """
     prefix = token_hex(8)
     async with AsyncExitStack() as stack:
 
         async def start_process(
-            url: str = servers["REDIS_URL"], timeout_s: float = 2.0, **settings: Any
+            url: str = servers["REDIS_URL"],
+            timeout_s: float = 2.0,
+            seconds_left: float = 2.0,
+            **settings: Any,
         ) -> Process:
             redis_settings = RedisSettings(url=SecretStr(url), timeout_s=timeout_s)
             redis = await stack.enter_async_context(RedisClient(redis_settings))
             chosen = CacheSettings(**{"prefix": prefix, **settings})
-            cache = await stack.enter_async_context(Cache(redis, chosen))
+            cache = Cache(redis, chosen, lambda: seconds_left)
+            await stack.enter_async_context(cache)
             return Process(redis, cache, chosen.prefix)
 
         yield start_process

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from app.cache import invalidation
 from tests.cache.conftest import Process
@@ -202,3 +203,27 @@ async def test_too_many_pending_deletions_become_one_of_everything(
     assert REGISTRY.get_sample_value("cache_pending_invalidations") == 10
     await nothing_pending()
     assert await other.redis.client.keys("*") == [b"of another service"]
+
+
+async def test_a_process_that_ends_goes_on_trying(
+    start: StartProcess, private: PrivateRedis
+) -> None:
+    """Redis is back two seconds later, as after a failover: the old value does not outlive it."""
+    ending = await start(private.url, timeout_s=0.2, seconds_left=20)
+    other = await start(private.url)
+    await ending.cache.get("key", Source(b"old").load)
+    await other.redis.client.client_pause(2000)
+    await ending.cache.delete("key")
+    with capture_logs() as logs:
+        await ending.cache.__aexit__(None, None, None)
+    assert [line["event"] for line in logs] == ["redis_available", "cache_trusted"]
+    assert await other.raw("key") is None
+
+
+async def test_a_process_that_has_no_time_left_says_what_is_lost(start: StartProcess) -> None:
+    ending = await start("redis://127.0.0.1:1/0", seconds_left=0.2)
+    await ending.cache.delete("key", "other")
+    with capture_logs() as logs:
+        async with asyncio.timeout(2):
+            await ending.cache.__aexit__(None, None, None)
+    assert logs == [{"event": "cache_invalidations_lost", "log_level": "error", "count": 2}]

@@ -1,6 +1,7 @@
 """Migrations: taking turns, and databases that are older, newer, or of other patterns."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sqlalchemy import text
 from app.database import DatabaseSettings
 from app.database import migrate
 from app.settings import SettingsError
+from tests.database.private import PrivateServer
 
 pytestmark = pytest.mark.anyio
 
@@ -98,6 +100,67 @@ async def test_a_revision_says_what_it_changes(message: str) -> None:
     settings = DatabaseSettings(url=SecretStr("postgresql://user@nowhere/name"))
     with pytest.raises(SettingsError, match="what the revision changes"):
         await migrate.revise(settings, message, autogenerate=True)
+
+
+async def user_of(server: PrivateServer, *allowed: str, limit: int = -1) -> DatabaseSettings:
+    """Settings of an ordinary user with these rights only, and as many connections."""
+    connection = await asyncpg.connect(server.url)
+    for statement in (
+        f"CREATE ROLE limited LOGIN PASSWORD 'secret' CONNECTION LIMIT {limit}",
+        "REVOKE CONNECT ON DATABASE postgres FROM public",
+        *(f"GRANT {right} TO limited" for right in allowed),
+    ):
+        await connection.execute(statement)
+    await connection.close()
+    url = f"postgresql://limited:secret@127.0.0.1:{server.port}/postgres"
+    return DatabaseSettings(url=SecretStr(url), start_timeout_s=0.1)
+
+
+async def refused(settings: DatabaseSettings) -> str:
+    """The sentence with which the command `migrate` ends."""
+    with pytest.raises(SettingsError) as caught:
+        await migrate.upgrade(settings)
+    said = str(caught.value)
+    assert "\n" not in said
+    assert said.endswith(".")
+    assert "secret" not in said
+    return said
+
+
+async def test_a_user_without_a_connection_left_is_told(server: PrivateServer) -> None:
+    settings = await user_of(server, "CONNECT ON DATABASE postgres", limit=0)
+    assert "cannot be reached: too many connections" in await refused(settings)
+
+
+async def test_a_user_who_may_not_connect_is_told(server: PrivateServer) -> None:
+    assert "is refused by the server: permission denied" in await refused(await user_of(server))
+
+
+async def test_a_user_who_may_not_make_tables_is_told(server: PrivateServer) -> None:
+    settings = await user_of(server, "CONNECT ON DATABASE postgres")
+    assert "may not migrate: permission denied for schema public" in await refused(settings)
+
+
+async def test_a_server_that_says_nothing_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://user:secret@127.0.0.1:{silent.getsockname()[1]}/name"
+        settings = DatabaseSettings(url=SecretStr(url), start_timeout_s=0.1, connect_timeout_s=0.2)
+        assert "cannot be reached: no answer in 0.2 s" in await refused(settings)
+
+
+async def test_a_table_that_stays_locked_is_told(
+    version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "LOCK_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(migrate, "RETRY_S", 0.1)
+    monkeypatch.setattr(migrate, "ATTEMPTS", 2)
+    version.add("service", 1)
+    connection = await asyncpg.connect(version.settings.dsn)
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE migrated")
+        assert "locked" in await refused(version.settings)
+    await connection.close()
+    assert await version.done() == []
 
 
 async def test_nothing_to_migrate(version: Version) -> None:

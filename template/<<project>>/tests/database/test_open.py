@@ -85,6 +85,23 @@ async def test_a_url_that_is_none_is_refused(url: str, monkeypatch: pytest.Monke
     assert "secret" not in said
 
 
+@pytest.mark.parametrize(
+    ("url", "refused"),
+    [
+        ("postgresql://embedded:secret@127.0.0.1:1/shop", True),
+        ("postgresql+asyncpg://embedded:secret@127.0.0.1:1/shop", True),
+        ("postgresql://shop:nEmbed-embedded7@db.internal/embedded", False),
+        ("postgresql://shop:embedded@embedded/shop", False),
+        ("postgresql://embedded-shop:secret@db.internal/shop", False),
+    ],
+)
+def test_production_refuses_the_user_of_the_embedded_server(url: str, refused: bool) -> None:
+    problems = list(settings(url).problems())
+    assert problems == refused * [
+        "DATABASE_URL names the embedded database, which is for development only."
+    ]
+
+
 async def test_both_spellings_of_the_url_work(server: PrivateServer) -> None:
     for scheme in ("postgres://", "postgresql+asyncpg://"):
         async with Database(settings(server.url.replace("postgresql://", scheme))) as database:

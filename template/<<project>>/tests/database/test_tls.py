@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 from sqlalchemy import text
 
 from app.database import Database
+from app.database.migrate import upgrade
 from app.settings import SettingsError
 from dev.servers import ServersError
 from tests.database.conftest import refusal
@@ -118,6 +119,8 @@ async def test_tls_with_a_certificate_from_somebody_else_is_refused(
     by_name = encrypted.url.replace("127.0.0.1", "localhost")
     said = await refusal(f"{by_name}?sslmode=verify-full&sslrootcert={authority.file}")
     assert "certificate" in said
+    with pytest.raises(SettingsError, match="certificate is refused"):
+        await upgrade(settings(f"{by_name}?sslmode=verify-full&sslrootcert={authority.file}"))
 
 
 async def test_tls_that_the_server_does_not_have_is_not_done_without(server: PrivateServer) -> None:

@@ -140,6 +140,76 @@ async def test_a_draining_service_asks_nobody(service_with: Callable[..., Servic
     assert logs == []
 
 
+class Counted:
+    """A dependency that counts its pings, and answers one when told to."""
+
+    def __init__(self) -> None:
+        self.pings = 0
+        self.answer = asyncio.Event()
+
+    async def ping(self) -> None:
+        self.pings += 1
+        await self.answer.wait()
+
+
+async def test_all_who_ask_at_once_share_a_check(service_with: Callable[..., Service]) -> None:
+    counted = Counted()
+    service = service_with(dependency("one", counted.ping))
+    public = create_app(service, create_api(service), [auth])
+    internal = create_internal_app(service)
+    async with serving(service):
+        asking = [
+            asyncio.create_task(call(app, path=path))
+            for app, path in ((public, "/health"), (internal, "/readyz")) * 50
+        ]
+        await asyncio.sleep(0)
+        for gone in asking[:10]:  # also the one that began to ask
+            gone.cancel()
+        counted.answer.set()
+        answers = await asyncio.gather(*asking[10:])
+    assert {answer.status for answer in answers} == {200}
+    assert counted.pings == 1
+
+
+async def test_the_public_reuses_a_result_and_a_probe_does_not(
+    service_with: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = Counted()
+    counted.answer.set()
+    service = service_with(dependency("one", counted.ping))
+    public = create_app(service, create_api(service), [auth])
+    async with serving(service):
+        for expected in (1, 1, 1):
+            assert (await call(public, path="/health")).json()["checks"] == {"one": "ok"}
+            assert counted.pings == expected
+        for expected in (2, 3):
+            await probe(service, "/readyz")
+            assert counted.pings == expected
+        monkeypatch.setattr(module, "PUBLIC_REUSE_S", 0)
+        await call(public, path="/health")
+        assert counted.pings == 4
+        service.draining = True
+        assert (await call(public, path="/health")).json() == {"status": "draining"}
+
+
+async def test_a_check_that_was_broken_off_is_begun_anew(
+    service_with: Callable[..., Service],
+) -> None:
+    pings = 0
+
+    async def broken_off_once() -> None:
+        nonlocal pings
+        pings += 1
+        if pings == 1:
+            raise asyncio.CancelledError
+
+    service = service_with(dependency("one", broken_off_once))
+    async with serving(service):
+        with pytest.raises(asyncio.CancelledError):
+            await probe(service, "/readyz")
+        assert (await probe(service, "/readyz")).status == 200
+
+
 async def test_health_is_public_and_the_probes_are_not(
     service_with: Callable[..., Service],
 ) -> None:

@@ -1,146 +1,107 @@
-"""Answers leave in one write, whole; the head of a request is bounded in size and time."""
+"""What a client sends is bounded: heads, trailers, bodies that nobody reads, requests at once."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive
 from starlette.types import Scope
 from starlette.types import Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.http import protocol
 from app.http.protocol import MOST_HEAD
-from app.http.protocol import MOST_WAITING
-from app.http.protocol import CorkedTransport
+from app.server import Server
 from app.server import listening
 from app.settings import SettingsError
+from tests.http.wire import LAST
+from tests.http.wire import answer_to
+from tests.http.wire import echo
+from tests.http.wire import echoed
+from tests.http.wire import hello
+from tests.http.wire import serving
 
 pytestmark = pytest.mark.anyio
 
-
-class Written(asyncio.Transport):
-    """Records each write."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.writes: list[bytes] = []
-        self.closed = False
-
-    def writelines(self, data: object) -> None:
-        assert isinstance(data, list)
-        self.writes.append(b"".join(data))
-
-    def close(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
+GET = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: here\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-async def test_what_is_written_in_one_turn_is_sent_together() -> None:
-    transport = Written()
-    corked = CorkedTransport(transport)
-    corked.write(b"head")
-    corked.write(b"body")
-    assert transport.writes == []
-    await asyncio.sleep(0)
-    assert transport.writes == [b"headbody"]
-
-
-async def test_the_next_turn_is_sent_apart_and_in_order() -> None:
-    transport = Written()
-    corked = CorkedTransport(transport)
-    for part in (b"1", b"2", b"3"):
-        corked.write(part)
-        await asyncio.sleep(0)
-    assert transport.writes == [b"1", b"2", b"3"]
-
-
-async def test_closing_sends_what_is_left() -> None:
-    transport = Written()
-    corked = CorkedTransport(transport)
-    corked.write(b"last words")
-    corked.close()
-    assert transport.writes == [b"last words"]
-    assert corked.is_closing()
-    await asyncio.sleep(0)
-    assert transport.writes == [b"last words"]
-
-
-async def test_an_empty_body_adds_nothing() -> None:
-    transport = Written()
-    corked = CorkedTransport(transport)
-    corked.write(b"")
-    await asyncio.sleep(0)
-    assert transport.writes == []
+@pytest.fixture
+async def port(anyio_backend: str) -> AsyncIterator[int]:
+    async with serving(hello) as (_, port):
+        yield port
 
 
 async def test_a_connection_that_got_an_empty_answer_ends() -> None:
     async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
         await Response()(scope, receive, send)
 
-    async with asyncio.timeout(5), listening(nothing, "127.0.0.1", 0, keep_alive_s=5) as server:
-        port = server.servers[0].sockets[0].getsockname()[1]
-        request = b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
-        assert b"content-length: 0" in await answer_to(port, request)
+    async with asyncio.timeout(5), serving(nothing) as (_, port):
+        assert b"content-length: 0" in await answer_to(port, LAST)
 
 
-async def test_a_stream_that_never_yields_is_not_collected_without_bound() -> None:
-    transport = Written()
-    corked = CorkedTransport(transport)
-    for _ in range(10):
-        corked.write(b"x" * (MOST_WAITING // 2 + 1))
-    assert len(transport.writes) == 5
-    await asyncio.sleep(0)
-    assert sum(map(len, transport.writes)) == 10 * (MOST_WAITING // 2 + 1)
-
-
-async def hello(scope: Scope, receive: Receive, send: Send) -> None:
-    await Response("hello")(scope, receive, send)
-
-
-@pytest.fixture
-async def port(anyio_backend: str) -> AsyncIterator[int]:
-    async with listening(hello, "127.0.0.1", 0, keep_alive_s=5) as server:
-        yield server.servers[0].sockets[0].getsockname()[1]
-
-
-async def answer_to(port: int, *parts: bytes) -> bytes:
-    """All that the server sends until it closes the connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        for part in parts:
-            writer.write(part)
-            await writer.drain()
-            await asyncio.sleep(0.01)
-        return await asyncio.wait_for(reader.read(), 5)
-    finally:
-        writer.close()
-
-
-async def test_pipelined_requests_are_answered_in_order(port: int) -> None:
-    request = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
-    last = b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
-    answer = await answer_to(port, request * 3 + last[:10], last[10:])
-    assert answer.count(b"HTTP/1.1 200 OK") == 4
+async def test_pipelined_requests_are_answered_in_order() -> None:
+    requests = b"".join(GET.replace(b"/ ", b"/%d " % number) for number in range(300))
+    async with serving(echo) as (_, port):
+        answer = await answer_to(port, requests + LAST[:10], LAST[10:])
+    assert echoed(answer) == [b"GET /%d " % number for number in range(300)] + [b"GET /last "]
 
 
 async def test_a_long_body_before_the_next_head_is_not_counted_to_it(port: int) -> None:
     body = b"x" * (3 * MOST_HEAD)
-    post = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-    last = b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
-    answer = await answer_to(port, post + last[:10], last[10:])
+    post = POST + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    answer = await answer_to(port, post + LAST[:10], LAST[10:])
     assert answer.count(b"HTTP/1.1 200 OK") == 2
+
+
+async def closed_by(port: int, sent: bytes, part: bytes) -> bytes:
+    """The answer to a request that never ends, which the server must cut off."""
+    try:
+        return await answer_to(port, sent, *[part] * (5 * MOST_HEAD // len(part)))
+    except ConnectionError:  # the server closed while there was more to come
+        return b""
 
 
 async def test_an_endless_head_is_cut_off(port: int) -> None:
     line = b"x-padding: " + b"y" * 8000 + b"\r\n"
-    try:
-        answer = await answer_to(port, b"GET / HTTP/1.1\r\n", *[line] * 40)
-    except ConnectionError:
-        answer = b""  # the server closed while there was more to come
-    assert answer == b""
+    assert await closed_by(port, b"GET / HTTP/1.1\r\n", line) == b""
+
+
+@pytest.mark.parametrize(
+    ("begun", "part"),
+    [
+        (b"0\r\n", b"x-padding: " + b"y" * 8000 + b"\r\n"),
+        (b"0\r\nx-padding: ", b"y" * 8000),
+        (b"1;", b"e" * 8000),
+        (b"", b"1;" + b"e" * 8000 + b"\r\nx\r\n"),
+    ],
+    ids=["trailers", "one trailer", "one extension", "extensions"],
+)
+async def test_an_endless_body_without_data_is_cut_off(begun: bytes, part: bytes) -> None:
+    async with serving(echo) as (_, port):
+        assert await closed_by(port, CHUNKED + begun, part) == b""
+
+
+async def test_a_body_in_the_smallest_chunks_is_taken() -> None:
+    async with serving(echo) as (_, port):
+        sent = CHUNKED + b"1;a=b\r\nx\r\n" * MOST_HEAD + b"0\r\nx-sum: 1\r\n\r\n" + LAST
+        assert echoed(await answer_to(port, sent)) == [b"POST / " + b"x" * MOST_HEAD, b"GET /last "]
+
+
+async def test_trailers_do_not_pass_for_headers() -> None:
+    async def names(scope: Scope, receive: Receive, send: Send) -> None:
+        await Request(scope, receive).body()
+        await Response(b",".join(name for name, _ in scope["headers"]))(scope, receive, send)
+
+    async with serving(names) as (_, port):
+        answer = await answer_to(port, CHUNKED + b"0\r\nauthorization: me\r\n\r\n" + LAST)
+    assert b"host,transfer-encoding" in answer
+    assert b"authorization" not in answer
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HT"])
@@ -155,31 +116,125 @@ async def test_an_idle_connection_outlives_the_time_for_a_head(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", 0.2)
-    request = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for _ in range(2):
-        writer.write(request)
+        writer.write(GET)
         assert await reader.readuntil(b"hello")
         await asyncio.sleep(0.4)
     writer.close()
 
 
-async def test_an_answer_for_a_client_that_is_gone_is_dropped() -> None:
-    transport = Written()
-    corked = CorkedTransport(transport)
-    corked.write(b"too late")
-    transport.close()
-    await asyncio.sleep(0)
-    assert transport.writes == []
+async def test_empty_lines_do_not_keep_a_connection_open() -> None:
+    async with serving(hello, keep_alive_s=1) as (_, port):
+        answer = await answer_to(port, GET, *[b"\r\n"] * 50)
+    assert answer.count(b"hello") == 1
 
 
-async def test_empty_lines_do_not_keep_a_connection_open(
+@pytest.mark.parametrize("begun", [b"", b"x"], ids=["nothing", "a byte"])
+async def test_the_rest_of_a_body_that_nobody_reads_is_not_waited_for(
+    port: int, begun: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "REST_TIMEOUT_S", 0.2)
+    answer = await answer_to(port, POST + b"Content-Length: 9\r\n\r\n", begun)
+    assert answer.count(b"hello") == 1
+
+
+async def test_drops_of_a_body_that_nobody_reads_do_not_keep_a_connection_open(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", 0.2)
-    request = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
-    answer = await answer_to(port, request, b"\r\n")
+    monkeypatch.setattr(protocol, "REST_TIMEOUT_S", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(POST + b"Content-Length: 99999999\r\n\r\n")
+    reading = asyncio.create_task(reader.read())
+    async with asyncio.timeout(5):
+        while not reading.done():
+            writer.write(b"x")
+            await asyncio.sleep(0.01)
+    with suppress(ConnectionError):  # there was more to come
+        await reading
+    writer.close()
+
+
+async def test_a_body_that_comes_after_its_answer_leaves_the_connection_usable(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "REST_TIMEOUT_S", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(POST + b"Content-Length: 2\r\n\r\n")
+    await reader.readuntil(b"hello")
+    writer.write(b"xy")
+    await asyncio.sleep(0.4)
+    writer.write(LAST)
+    assert (await reader.read()).count(b"hello") == 1
+    writer.close()
+
+
+async def test_the_rest_of_a_body_may_take_longer_than_a_connection_may_be_idle() -> None:
+    async with serving(hello, keep_alive_s=1) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(POST + b"Content-Length: 1\r\n\r\n")
+        await reader.readuntil(b"hello")
+        await asyncio.sleep(1.2)
+        writer.write(b"x" + LAST)
+        assert (await reader.read()).count(b"hello") == 1
+        writer.close()
+
+
+async def test_a_connection_is_idle_after_a_body_that_came_late() -> None:
+    async with serving(hello, keep_alive_s=1) as (_, port):
+        answer = await answer_to(port, POST + b"Content-Length: 1\r\n\r\n", b"x")
     assert answer.count(b"hello") == 1
+
+
+def connection_of(server: Server) -> HttpToolsProtocol:
+    """The only connection that the server has."""
+    (connection,) = server.server_state.connections
+    assert isinstance(connection, HttpToolsProtocol)
+    return connection
+
+
+@pytest.mark.parametrize("body", [b"", b"x" * 99], ids=["GET", "POST"])
+async def test_requests_wait_outside_while_others_are_queued(body: bytes) -> None:
+    request = POST + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    gate = asyncio.Event()
+    queued: list[int] = []
+    reading: list[bool] = []
+
+    async def gated(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()  # which makes uvicorn read on
+        connection = connection_of(server)
+        queued.append(len(connection.pipeline))
+        reading.append(bool(connection.pipeline) and not connection.flow.read_paused)
+        await gate.wait()
+        await hello(scope, receive, send)
+
+    async with serving(gated) as (server, port):
+        asyncio.get_running_loop().call_later(0.2, gate.set)
+        answer = await answer_to(port, request * 1500 + LAST[:10], LAST[10:])
+    assert answer.count(b"hello") == len(queued) == 1501
+    assert 0 < max(queued) < 228  # what 4 KiB hold of the smallest requests
+    assert not any(reading), "more was read while requests were queued"
+
+
+async def test_a_head_behind_queued_requests_has_its_time_when_they_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", 0.2)
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "POST":
+            await asyncio.sleep(0.3)
+        await hello(scope, receive, send)
+
+    async with serving(slow) as (_, port):
+        post = POST + b"Content-Length: 0\r\n\r\n"
+        answer = await answer_to(port, post * 2 + GET + LAST[:10])
+    assert answer.count(b"hello") == 3
+
+
+async def test_what_follows_a_refused_request_is_not_answered(port: int) -> None:
+    answer = await answer_to(port, b"what?\r\n\r\n" + GET * 200)
+    assert answer.count(b"HTTP/1.1") == answer.count(b"HTTP/1.1 400 ") == 1
 
 
 async def test_a_taken_port_is_said_in_a_sentence(port: int) -> None:

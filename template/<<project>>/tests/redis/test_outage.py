@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from app.redis import RedisClient
 from app.redis import RedisSettings
 from app.redis import RedisUnavailable
+from app.redis.outage import Outage
 from tests.redis.private import PrivateRedis
 from tests.redis.private import free_port
 
@@ -94,6 +95,26 @@ async def test_an_outage_is_logged_once_and_so_is_its_end(private: PrivateRedis)
         assert [line["event"] for line in logs] == ["redis_unavailable", "redis_available"]
         assert {line["log_level"] for line in logs} == {"warning"}
         assert REGISTRY.get_sample_value("redis_unavailable") == 0
+
+
+async def test_an_odd_answer_to_the_probe_does_not_end_the_probing() -> None:
+    """redis-py trips over some answers with an error of its own, an AttributeError for example."""
+    answers: list[Exception | None] = [AttributeError("odd"), AttributeError("odd"), None]
+
+    async def probe() -> None:
+        if error := answers.pop(0):
+            raise error
+
+    outage = Outage(probe)
+    with capture_logs() as logs:
+        outage.begin(ConnectionError("gone"))
+        async with asyncio.timeout(5):
+            await outage.over()
+    assert outage.reason is None
+    assert answers == []
+    told = [line["event"] for line in logs]
+    assert told == ["redis_unavailable", "redis_probe_failed", "redis_available"], "told once"
+    assert logs[1]["error"] == "AttributeError: odd"
 
 
 async def test_a_command_whose_connection_breaks_is_not_sent_again() -> None:

@@ -53,6 +53,8 @@ def test_an_unusable_url_is_refused_without_its_secret(
         "redis://user:p%40ss@redis:6380/3",
         "rediss://redis?ssl_cert_reqs=none",
         "unix:///run/redis.sock?db=1",
+        "redis://redis?client_name=embedded-shop",
+        "redis://user:client_name=embedded@redis",
     ],
 )
 def test_what_redis_py_understands_is_usable(environment: pytest.MonkeyPatch, url: str) -> None:
