@@ -9,6 +9,7 @@ from argparse import Namespace
 from collections.abc import Awaitable
 from collections.abc import Callable
 
+import msgspec
 from sqlalchemy import ColumnElement
 from sqlalchemy import CursorResult
 from sqlalchemy import Delete
@@ -26,6 +27,7 @@ from app.queue.models import TABLE
 from app.queue.models import QueuedJob
 from app.settings import load_settings
 
+STATES = ("ready", "delayed", "running", "failed", "done", "any")
 MOST = 1000
 # Of the error of each job in a list.
 WIDTH = 100
@@ -42,15 +44,14 @@ SHOWN = (
     "worker",
     "request_id",
     "error",
-    "payload",
 )
 
 
 async def find(
     database: Database, state: str | None, kind: str | None, limit: int
 ) -> list[RowMapping]:
-    """The latest jobs, those that failed first; at most `limit`, which is at most MOST."""
-    query = select(TABLE).order_by(QueuedJob.id.desc()).limit(min(limit, MOST))
+    """The latest jobs in that state and of that kind, at most `limit`."""
+    query = select(TABLE).order_by(QueuedJob.id.desc()).limit(limit)
     for column, wanted in ((QueuedJob.state, state), (QueuedJob.kind, kind)):
         if wanted:
             query = query.where(column == wanted)
@@ -86,9 +87,9 @@ async def _change(database: Database, change: Update | Delete) -> int:
 def _arguments(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
     listing = actions.add_parser("list", help="the latest jobs, failed ones unless told otherwise")
-    listing.add_argument("--state", default="failed", help="ready, delayed, running, done, any")
-    listing.add_argument("--kind")
-    listing.add_argument("--limit", type=int, default=20, help=f"at most {MOST} (20)")
+    listing.add_argument("--state", default="failed", choices=STATES, help="failed by default")
+    listing.add_argument("--kind", help="only these")
+    listing.add_argument("--limit", default=20, type=_limit, help=f"20 by default, at most {MOST}")
     showing = actions.add_parser("show", help="all about one job, its payload too")
     showing.add_argument("id", type=int)
     for name, does in (("redrive", "try failed jobs again"), ("purge", "delete failed jobs")):
@@ -99,7 +100,7 @@ def _arguments(parser: ArgumentParser) -> None:
 
 
 def _run(arguments: Namespace) -> int:
-    if arguments.action in ("redrive", "purge") and bool(arguments.id) == arguments.all:
+    if arguments.action in ("redrive", "purge") and not _says_which(arguments):
         print("Name the jobs by their ids, or say --all.", file=sys.stderr)
         return 1
     actions: dict[str, Callable[[Database, Namespace], Awaitable[int]]] = {
@@ -140,6 +141,7 @@ async def _show(database: Database, arguments: Namespace) -> int:
     for name in SHOWN:
         if job[name] is not None:
             print(f"{name:13} {job[name]}")
+    print(f"{'payload':13} {msgspec.json.encode(job['payload']).decode()}")
     return 0
 
 
@@ -149,6 +151,19 @@ async def _redrive(database: Database, arguments: Namespace) -> int:
 
 async def _purge(database: Database, arguments: Namespace) -> int:
     return _changed(await purge(database, *_which(arguments)), "deleted")
+
+
+def _limit(text: str) -> int:
+    limit = int(text)
+    if not 1 <= limit <= MOST:
+        raise ValueError
+    return limit
+
+
+def _says_which(arguments: Namespace) -> bool:
+    if arguments.id:
+        return not arguments.all and not arguments.kind
+    return bool(arguments.all)
 
 
 def _which(arguments: Namespace) -> list[ColumnElement[bool]]:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from typing import cast
 
 from sqlalchemy import BigInteger
 from sqlalchemy import Boolean
@@ -54,8 +55,7 @@ class QueuedJob(Base):
     )
 
 
-TABLE = QueuedJob.__table__
-assert isinstance(TABLE, Table)
+TABLE = cast(Table, QueuedJob.__table__)
 
 # What a worker takes next; what is due, late, or to be forgotten; and one job a key.
 Index(

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.database import Database
 from app.http.errors import Unavailable
 from app.http.logs import request_id
+from app.queue import metrics
 from app.queue.enqueue import CHANNEL
 from app.queue.enqueue import ENQUEUE
 from app.queue.enqueue import ENQUEUE_ONCE
@@ -84,6 +85,7 @@ class Queue:
             "max_attempts": kind.attempts,
             "request_id": request_id.get(),
         }
+        metrics.ENQUEUED.labels(kind.name).inc()
         if key is not None:
             return await self._once({**values, "key": key}, session)
         if session:
