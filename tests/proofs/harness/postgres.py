@@ -18,7 +18,7 @@ PASSWORD = "a-secret-of-the-proofs"
 SETTINGS = {
     "listen_addresses": "'127.0.0.1'",
     "unix_socket_directories": "''",
-    "max_connections": "100",
+    "max_connections": "300",
     "fsync": "off",
     "shared_preload_libraries": "'pg_stat_statements'",
 }

@@ -12,6 +12,8 @@ from fastapi import Response
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
+from sqlalchemy import bindparam
+from sqlalchemy import select
 
 from app.database import Database
 from app.http.logs import log
@@ -21,6 +23,7 @@ from app.queue.kinds import Job
 from app.queue.kinds import Kind
 from app.queue.queue import KeyTaken
 from app.queue.queue import Queue
+from app.users.models import User
 from app.users.store import StoredUsers
 from app.users.store import UserChange
 from app.users.store import UserReader
@@ -63,6 +66,9 @@ def welcome(users: UserReader, mail: Mail) -> Handler[Welcome]:
     return Handler(kind=WELCOME, run=run)
 
 
+_STATUS = select(User.status).where(User.id == bindparam("user_id")).with_for_update()
+
+
 class WelcomedUsers:
     """Users; who is made active is welcomed, by a job of the same transaction."""
 
@@ -78,8 +84,9 @@ class WelcomedUsers:
     async def update(self, user_id: int, change: UserChange) -> bytes | None:
         """Apply the change; the changed user as JSON, or None if there is none."""
         async with self._database.session() as session:
+            before = await session.scalar(_STATUS, {"user_id": user_id})
             changed = await self._inner.change(session, user_id, change)
-            if changed and change.status == "active":
+            if changed and change.status == "active" != before:
                 await self._queue.enqueue(WELCOME, Welcome(user_id), session=session)
         return changed
 

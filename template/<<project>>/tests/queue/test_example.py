@@ -124,5 +124,7 @@ async def test_who_becomes_active_is_welcomed_in_the_same_transaction(
     assert await table.rows() == []
     assert (await client.patch(f"/users/{user}", json={"status": "active"})).status_code == 200
     assert (await table.row())["payload"] == f'{{"user_id":{user}}}'
+    assert (await client.patch(f"/users/{user}", json={"status": "active"})).status_code == 200
+    assert len(await table.rows()) == 1
     assert (await client.patch("/users/999", json={"status": "active"})).status_code == 404
     assert len(await table.rows()) == 1
