@@ -29,6 +29,7 @@ class Pattern:
     servers: tuple[str, ...]
     files: tuple[str, ...]
     traces: Mapping[str, list[str]]
+    processes: Mapping[str, int]
 
     @property
     def asked(self) -> bool:
@@ -111,7 +112,8 @@ def _pattern(manifest: Mapping[str, Any]) -> Pattern:
         if not isinstance(value, kind):
             raise Fault(f"A manifest in patterns/ lacks or misspells {name}: {manifest}.")
         fields[name] = tuple(value) if isinstance(value, list) else value
-    return Pattern(**fields)
+    # what runs beside the api, with the most instances; few have any
+    return Pattern(**fields, processes=manifest.get("processes", {}))
 
 
 _KINDS: dict[str, type] = {

@@ -12,7 +12,8 @@ from app.main import create_internal_app
 from app.pattern import Command
 from app.patterns import MIDDLEWARE
 from app.patterns import PATTERNS
-from app.server import serve
+from app.server import public_port
+from app.server import run
 from app.service import Service
 from app.settings import SettingsError
 
@@ -21,9 +22,8 @@ def _api(_: argparse.Namespace) -> int:
     service = Service(PATTERNS)
     logs.configure(service.core.log_level)
     api = create_api(service)
-    uvloop.run(
-        serve(service, create_app(service, api, MIDDLEWARE), create_internal_app(service, api))
-    )
+    work = public_port(service, create_app(service, api, MIDDLEWARE))
+    uvloop.run(run(service, create_internal_app(service, api), work, balanced=True))
     return 0
 
 

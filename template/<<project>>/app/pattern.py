@@ -55,6 +55,7 @@ class Pattern:
     routes:      adds what it serves on the public port
     internal:    what it serves on the internal port
     middleware:  wraps the application; the order stands in `app/patterns.py`
+    jobs:        the work that it does in the background
     commands:    subcommands of `python -m app`
     ready:       what /readyz asks
     """
@@ -65,5 +66,6 @@ class Pattern:
     routes: Callable[[APIRouter, Service], None] | None = None
     internal: Callable[[Service], Sequence[Route]] | None = None
     middleware: Callable[[ASGIApp, Service], ASGIApp] | None = None
+    jobs: Callable[[Service], Sequence[object]] | None = None
     commands: tuple[Command, ...] = ()
     ready: Callable[[Service], Check] | None = None

@@ -1,4 +1,4 @@
-"""One process: the internal port, the resources, the public port, and the way down."""
+"""One process: the internal port, the resources, its work, and the way down."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from contextlib import asynccontextmanager
 from contextlib import contextmanager
 from time import monotonic
@@ -61,9 +62,12 @@ class Stop:
         os._exit(1)
 
     async def wait(self) -> None:
-        """Return when a signal has come and the balancer has had time to notice."""
+        """Return when a signal has come."""
         await self._asked.wait()
         self._service.draining = True
+
+    async def wait_for_balancer(self) -> None:
+        """Give the balancer time to notice that a signal has come."""
         if self._signal == signal.SIGTERM:  # somebody at a terminal does not wait for a balancer
             await asyncio.sleep(min(self._settings.drain_s, self._settings.force_s / 2))
 
@@ -73,27 +77,46 @@ class Stop:
         return self._asked.is_set()
 
 
-async def serve(service: Service, public: ASGIApp, internal: ASGIApp) -> None:
-    """Serve until SIGTERM or SIGINT, then drain, finish what was begun, and close in reverse order.
+async def run(
+    service: Service,
+    internal: ASGIApp,
+    work: AbstractAsyncContextManager[object],
+    *,
+    balanced: bool = False,
+) -> None:
+    """Do `work` until SIGTERM or SIGINT, then finish what was begun, and close in reverse order.
 
-    The internal port answers first and last, so that probes see the whole life of the process.
-    Takes at most SHUTDOWN_FORCE_S from the signal to the end.
+    Entering `work` begins it, leaving it finishes it; `balanced` says that a balancer sends it
+    requests and needs SHUTDOWN_DRAIN_S to notice. The internal port answers first and last, so
+    that probes see the whole life of the process. Takes at most SHUTDOWN_FORCE_S from the signal
+    to the end.
     """
     core, stop = service.core, Stop(service)
     try:
         async with (
             listening(internal, core.internal_host, core.internal_port, core.keep_alive_s),
             service.running(),
-            listening(public, core.host, core.port, core.keep_alive_s) as server,
+            work,
         ):
-            watch(server.server_state)
             service.started = True
-            log.info("started", host=core.host, port=core.port, internal_port=core.internal_port)
+            log.info("started", internal_port=core.internal_port)
             await stop.wait()
+            if balanced:
+                await stop.wait_for_balancer()
     except asyncio.CancelledError:
         if not stop.asked:
             raise
     log.info("stopped")
+
+
+@asynccontextmanager
+async def public_port(service: Service, public: ASGIApp) -> AsyncIterator[None]:
+    """The work of an API process: the public port, which accepts no more when the block ends."""
+    core = service.core
+    async with listening(public, core.host, core.port, core.keep_alive_s) as server:
+        watch(server.server_state)
+        log.info("serving", host=core.host, port=core.port)
+        yield
 
 
 @asynccontextmanager

@@ -32,6 +32,7 @@ from app.auth.keys import new_key
 from app.patterns import PATTERNS
 from app.settings import SettingsError
 from dev.processes import Process
+from dev.processes import free_port
 from dev.servers import ROOT
 from dev.servers import Running
 from dev.servers import ServersError
@@ -97,7 +98,9 @@ def _refuse_taken_ports() -> None:
 
 def _start(name: str) -> Process:
     command = [sys.executable, "-m", "app", name]
-    return Process(command, signal.SIGINT, cwd=ROOT)
+    # the internal port that was asked for is the api's
+    own = {} if name == "api" else {"INTERNAL_PORT": str(free_port())}
+    return Process(command, signal.SIGINT, cwd=ROOT, env=os.environ | own)
 
 
 @contextmanager

@@ -35,14 +35,14 @@ def every_pattern() -> list[str]:
     return sorted(m["name"] for m in manifests if m["title"] and not m["core"])
 
 
-def render(folder: Path) -> Path:
+def render(folder: Path, **answers: int) -> Path:
     """The service with every pattern, from this checkout as it is; nothing installed yet."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DirtyLocalWarning)  # what is not committed counts, too
         copier.run_copy(
             str(ROOT),
             folder,
-            data={"project": NAME, "patterns": every_pattern()},
+            data={"project": NAME, "patterns": every_pattern(), **answers},
             defaults=True,
             quiet=True,
             vcs_ref="HEAD",
@@ -92,12 +92,19 @@ class Service:
         (key,) = re.findall(r"^pk_\S+$", said, re.MULTILINE)
         return key, entry
 
-    def run(self, *command: str) -> str:
-        """The output of `python -m app COMMAND`."""
+    def _argv(self, script: Path | None) -> tuple[list[str], dict[str, str]]:
+        """What runs the service, or a script that adds to it, and the environment it needs."""
+        if script is None:
+            return [self._python, "-m", "app"], {}
+        return [self._python, "-P", str(script)], {"PYTHONPATH": str(self.folder)}
+
+    def run(self, *command: str, script: Path | None = None) -> str:
+        """The output of `python -m app COMMAND`, or of that script in its place."""
+        argv, own = self._argv(script)
         done = subprocess.run(
-            [self._python, "-m", "app", *command],
+            [*argv, *command],
             cwd=self.folder,
-            env=self.environment,
+            env=self.environment | own,
             capture_output=True,
             text=True,
         )
@@ -105,11 +112,13 @@ class Service:
         return done.stdout
 
     @contextmanager
-    def processes(self, count: int, **environment: str) -> Iterator[list[Api]]:
-        """This many processes, ready to serve; all are gone after the block."""
+    def processes(
+        self, count: int, kind: str = "api", script: Path | None = None, /, **environment: str
+    ) -> Iterator[list[Api]]:
+        """This many processes of that kind, ready; all are gone after the block."""
         started: list[Api] = []
         try:
-            started += [self.start(**environment) for _ in range(count)]
+            started += [self.start(kind, script, **environment) for _ in range(count)]
             for api in started:
                 api.wait_until_ready()
             yield started
@@ -117,21 +126,22 @@ class Service:
             for api in started:
                 api.process.end(signal.SIGKILL)
 
-    def start(self, **environment: str) -> Api:
+    def start(self, kind: str = "api", script: Path | None = None, /, **environment: str) -> Api:
         """One process, just started. The caller ends it."""
         port, internal_port = free_port(), free_port()
         ports = {"PORT": str(port), "INTERNAL_PORT": str(internal_port)}
+        argv, own = self._argv(script)
         process = Process(
-            [self._python, "-m", "app", "api"],
-            self._logs / f"api-{port}.log",
+            [*argv, kind],
+            self._logs / f"{kind}-{port}.log",
             cwd=self.folder,
-            env={**self.environment, **ports, **environment},
+            env={**self.environment, **ports, **own, **environment},
         )
         return Api(process, port, internal_port)
 
 
 class Api:
-    """A process that serves."""
+    """A process of the service; only the api has a public port."""
 
     def __init__(self, process: Process, port: int, internal_port: int) -> None:
         self.process, self.port, self.internal_port = process, port, internal_port

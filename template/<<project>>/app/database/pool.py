@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from contextlib import asynccontextmanager
 from time import perf_counter
 from types import TracebackType
 from typing import Any
@@ -106,6 +108,20 @@ class Database:
     def session(self) -> AbstractAsyncContextManager[AsyncSession]:
         """A transaction with SQLAlchemy: committed at the end of the block, undone if it raises."""
         return self._sessions.begin()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """One connection of the pool for the block, for what needs a session to itself."""
+        proxy = await self._acquire()
+        try:
+            yield proxy._con
+        finally:
+            await release(self._pool, proxy)
+
+    @property
+    def shares_sessions(self) -> bool:
+        """Whether PgBouncer lends a session for one transaction only: there is no LISTEN then."""
+        return self._settings.pgbouncer
 
     async def ping(self) -> None:
         """Return when the server answers, or has just answered and is busy."""

@@ -13,22 +13,28 @@ from pydantic_settings import SettingsConfigDict
 
 from app.about import MAX_CONNECTIONS
 from app.about import MAX_REPLICAS
+from app.about import PROCESSES
 from app.settings import Settings
 
-# While a new version is rolled out there is one instance more.
+# While a new version is rolled out there is one instance more of each process.
 SURGE = 1
 # A migration holds two connections; five stay free for people, backups and monitoring.
 MIGRATION, RESERVED = 2, 5
 
 
+def pools() -> int:
+    """How many processes of the service there may be at once, each with a pool."""
+    return MAX_REPLICAS + SURGE + sum(most + SURGE for most in PROCESSES.values())
+
+
 def connections_needed(pool_max: int) -> int:
     """The connections that the whole service may open at once, with pools of this size."""
-    return (MAX_REPLICAS + SURGE) * pool_max + MIGRATION + RESERVED
+    return pools() * pool_max + MIGRATION + RESERVED
 
 
 def largest_pool() -> int:
-    """The largest pool, at most 20, with which MAX_REPLICAS instances fit MAX_CONNECTIONS."""
-    return min(20, (MAX_CONNECTIONS - MIGRATION - RESERVED) // (MAX_REPLICAS + SURGE))
+    """The largest pool, at most 20, with which all processes together fit MAX_CONNECTIONS."""
+    return min(20, (MAX_CONNECTIONS - MIGRATION - RESERVED) // pools())
 
 
 _SCHEMES = ("postgresql://", "postgres://", "postgresql+asyncpg://")

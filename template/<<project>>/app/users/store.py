@@ -10,6 +10,7 @@ from pydantic import ConfigDict
 from pydantic import Field
 from sqlalchemy import bindparam
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Database
 from app.database import Statement
@@ -60,9 +61,13 @@ class StoredUsers:
     async def update(self, user_id: int, change: UserChange) -> bytes | None:
         """Apply the change; the changed user as JSON, or None if there is none."""
         async with self._database.session() as session:
-            user = await session.get(User, user_id, with_for_update=True)
-            if user is None:
-                return None
-            for name, value in change.model_dump(exclude_none=True).items():
-                setattr(user, name, value)
-            return msgspec.json.encode({c.key: getattr(user, c.key) for c in _SHOWN})
+            return await self.change(session, user_id, change)
+
+    async def change(self, session: AsyncSession, user_id: int, change: UserChange) -> bytes | None:
+        """The same within a transaction that does more."""
+        user = await session.get(User, user_id, with_for_update=True)
+        if user is None:
+            return None
+        for name, value in change.model_dump(exclude_none=True).items():
+            setattr(user, name, value)
+        return msgspec.json.encode({c.key: getattr(user, c.key) for c in _SHOWN})

@@ -1,0 +1,141 @@
+"""What puts jobs into the queue, from whichever process."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+from types import TracebackType
+from typing import Any
+from typing import Self
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.database import Database
+from app.http.errors import Unavailable
+from app.http.logs import request_id
+from app.queue.enqueue import CHANNEL
+from app.queue.enqueue import ENQUEUE
+from app.queue.enqueue import ENQUEUE_ONCE
+from app.queue.enqueue import INSERT
+from app.queue.enqueue import INSERT_ONCE
+from app.queue.enqueue import NOTIFY
+from app.queue.kinds import Kind
+
+# NOTIFY takes a lock that makes the commits of all who use it wait for each other, so it is no part
+# of the transaction; and once is enough for all that were enqueued in this time.
+ANNOUNCE_EVERY_S = 0.05
+_NOW = timedelta()
+
+
+class KeyTaken(Exception):
+    """The idempotency key belongs to a job of that kind with another payload."""
+
+
+class Queue:
+    """Puts jobs into the table. A worker takes them out, at once if one is idle.
+
+    A job is in the queue when the transaction that enqueued it is committed, and only then.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._announcing: asyncio.Task[None] | None = None
+        self._more = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._announcing:
+            self._announcing.cancel()  # workers look for themselves, a little later
+            await asyncio.wait({self._announcing})
+
+    async def enqueue[P](
+        self,
+        kind: Kind[P],
+        payload: P,
+        *,
+        session: AsyncSession | None = None,
+        key: str | None = None,
+        delay_s: float = 0,
+        priority: int = 0,
+    ) -> int:
+        """Enqueue a job; its id.
+
+        session:  enqueue in its transaction, and only if that is committed; else at once
+        key:      of this kind only one job has it, until QUEUE_KEY_TTL_S after it is done; later
+                  ones get its id, or KeyTaken when their payload is another one
+        delay_s:  before which it is not done
+        priority: higher is sooner, from -32768 to 32767; of equals the older
+        """
+        values: dict[str, Any] = {
+            "kind": kind.name,
+            "payload": kind.encode(payload),
+            "priority": priority,
+            "state": "delayed" if delay_s > 0 else "ready",
+            "delay": timedelta(seconds=delay_s) if delay_s else _NOW,
+            "max_attempts": kind.attempts,
+            "request_id": request_id.get(),
+        }
+        kind.enqueued.inc()
+        if key is not None:
+            return await self._once({**values, "key": key}, session)
+        if session:
+            job_id: int = (await session.execute(INSERT, values)).scalar_one()
+            self._announce_at_commit(session)
+            return job_id
+        row = await self._database.fetch_one(ENQUEUE, **values)
+        assert row, "INSERT … RETURNING gives a row"
+        self.announce()
+        made: int = row[0]
+        return made
+
+    def announce(self) -> None:
+        """Let the workers know of jobs that are committed now. Returns at once."""
+        if self._announcing is None or self._announcing.done():
+            self._announcing = asyncio.create_task(self._announce())
+        else:
+            self._more = True
+
+    async def _once(self, values: dict[str, Any], session: AsyncSession | None) -> int:
+        for _ in range(2):
+            rows: Any
+            if session:
+                rows = (await session.execute(INSERT_ONCE, values)).all()
+            else:
+                rows = await self._database.fetch(ENQUEUE_ONCE, **values)
+            if rows:
+                break
+            # somebody else has just committed that key; what begins now sees it
+        else:
+            raise Unavailable("The job of this key has just ended.")
+        job_id, same = rows[0]
+        if not same:
+            raise KeyTaken(values["key"])
+        if session:
+            self._announce_at_commit(session)
+        else:
+            self.announce()
+        found: int = job_id
+        return found
+
+    def _announce_at_commit(self, session: AsyncSession) -> None:
+        if "queue" not in session.info:
+            session.info["queue"] = True
+            event.listen(session.sync_session, "after_commit", lambda _: self.announce())
+
+    async def _announce(self) -> None:
+        while True:
+            self._more = False
+            with suppress(Unavailable):
+                await self._database.fetch(NOTIFY, channel=CHANNEL, said="")
+            await asyncio.sleep(ANNOUNCE_EVERY_S)
+            if not self._more:
+                return

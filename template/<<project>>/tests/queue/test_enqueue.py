@@ -1,0 +1,173 @@
+"""What is enqueued, with whom it is committed, and what it costs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from prometheus_client import REGISTRY
+from sqlalchemy import Column
+from sqlalchemy import Integer
+from sqlalchemy import MetaData
+from sqlalchemy import Table as Data
+from sqlalchemy import bindparam
+from sqlalchemy import func
+from sqlalchemy import insert
+from sqlalchemy import literal_column
+from sqlalchemy import select
+
+from app.database import Database
+from app.database import Statement
+from app.queue import KeyTaken
+from app.queue import Kind
+from app.queue import Queue
+from app.queue import job_of_each
+from app.queue.kinds import LARGEST_PAYLOAD
+from tests.queue.conftest import WORK
+from tests.queue.conftest import Table
+from tests.queue.conftest import Work
+
+pytestmark = pytest.mark.anyio
+
+DATA = Data("effects", MetaData(), Column("n", Integer))
+
+
+@pytest.fixture
+async def data(table: Table) -> AsyncIterator[Data]:
+    """A table of data that jobs are about."""
+    await table.connection.execute("CREATE TABLE effects (n int PRIMARY KEY)")
+    yield DATA
+    await table.connection.execute("DROP TABLE effects")
+
+
+async def count(table: Table) -> tuple[int, int]:
+    """The rows of data, and the jobs."""
+    rows = await table.connection.fetchval("SELECT count(*) FROM effects")
+    return rows, len(await table.rows())
+
+
+def queries(statement: str) -> float:
+    """How often a statement was run."""
+    name = "database_query_duration_seconds_count"
+    return REGISTRY.get_sample_value(name, {"statement": statement}) or 0
+
+
+async def test_a_job_is_stored_as_it_was_asked_for(queue: Queue, table: Table) -> None:
+    job_id = await queue.enqueue(WORK, Work(1, "é\0🎩"), priority=7)
+    row = await table.row()
+    assert (row["id"], row["kind"], row["state"], row["priority"]) == (job_id, "work", "ready", 7)
+    assert (row["attempts"], row["max_attempts"], row["key"]) == (0, 3, None)
+    assert WORK.decode(row["payload"]) == Work(1, "é\0🎩")
+
+
+async def test_a_delay_is_the_databases(queue: Queue, table: Table) -> None:
+    await queue.enqueue(WORK, Work(1), delay_s=60)
+    row = await table.row()
+    assert row["state"] == "delayed"
+    assert (row["due_at"] - row["created_at"]).total_seconds() == 60
+
+
+async def test_what_is_too_large_is_refused(queue: Queue, table: Table) -> None:
+    with pytest.raises(ValueError, match="store it elsewhere"):
+        await queue.enqueue(WORK, Work(1, "x" * LARGEST_PAYLOAD))
+    assert await table.rows() == []
+
+
+@pytest.mark.parametrize("name", ["", "Work", "1", "a-b", "a'b", "x" * 64])
+def test_a_kind_has_a_plain_name(name: str) -> None:
+    with pytest.raises(ValueError, match="no name of a kind"):
+        Kind(name, Work)
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+@pytest.mark.parametrize("key", [None, "once"])
+@pytest.mark.parametrize("commits", [False, True])
+async def test_a_job_shares_the_fate_of_its_session(
+    database: Database,
+    queue: Queue,
+    table: Table,
+    data: Data,
+    flushed: bool,
+    key: str | None,
+    commits: bool,
+) -> None:
+    async def both() -> None:
+        async with database.session() as session:
+            if flushed:
+                await session.execute(insert(data).values(n=1))
+                await session.flush()
+            await queue.enqueue(WORK, Work(1), session=session, key=key)
+            assert await count(table) == (0, 0)
+            if not flushed:
+                await session.execute(insert(data).values(n=1))
+            if not commits:
+                raise LookupError
+
+    if commits:
+        await both()
+        assert await count(table) == (1, 1)
+    else:
+        with pytest.raises(LookupError):
+            await both()
+        assert await count(table) == (0, 0)
+
+
+async def test_a_compiled_statement_makes_data_and_job_together(
+    database: Database, queue: Queue, table: Table, data: Data
+) -> None:
+    made = insert(data).values(n=bindparam("n")).returning(data.c.n).cte("made")
+    payload = func.json_build_object(literal_column("'n'"), made.c.n)
+    jobs = job_of_each(WORK, payload, made).cte("jobs")
+    statement = Statement("effect_create", select(made.c.n).add_cte(jobs), read=False)
+    assert [row["n"] for row in await database.fetch(statement, n=5)] == [5]
+    assert await count(table) == (1, 1)
+    row = await table.row()
+    assert (row["state"], row["max_attempts"], WORK.decode(row["payload"])) == ("ready", 3, Work(5))
+    with pytest.raises(Exception, match="duplicate key"):
+        await database.fetch(statement, n=5)
+    assert await count(table) == (1, 1)
+
+
+async def test_one_round_trip_each_and_few_announcements(queue: Queue, table: Table) -> None:
+    before = queries("job_enqueue"), queries("job_notify"), queries("session")
+    await asyncio.gather(*(queue.enqueue(WORK, Work(n)) for n in range(100)))
+    await asyncio.sleep(0.2)
+    after = queries("job_enqueue"), queries("job_notify"), queries("session")
+    assert len(await table.rows()) == 100
+    assert after[0] - before[0] == 100
+    assert 1 <= after[1] - before[1] <= 20
+    assert after[2] == before[2]
+
+
+async def test_a_key_has_one_job(queue: Queue, table: Table) -> None:
+    made = [queue.enqueue(WORK, Work(1), key="k") for _ in range(50)]
+    found = set(await asyncio.gather(*made))
+    row = await table.row()
+    assert found == {row["id"]}
+    with pytest.raises(KeyTaken):
+        await queue.enqueue(WORK, Work(2), key="k")
+    assert await queue.enqueue(WORK, Work(2), key="l") != row["id"]
+    assert await queue.enqueue(Kind("other", Work), Work(2), key="k") != row["id"]
+    assert len(await table.rows()) == 3
+
+
+async def test_a_key_that_somebody_else_is_committing(
+    database: Database, queue: Queue, table: Table
+) -> None:
+    async with database.session() as session:
+        theirs = await queue.enqueue(WORK, Work(1), session=session, key="k")
+        ours = asyncio.create_task(queue.enqueue(WORK, Work(1), key="k"))
+        await asyncio.sleep(0.1)
+        assert not ours.done()
+    assert await ours == theirs
+    assert len(await table.rows()) == 1
+
+
+async def test_a_key_that_was_rolled_back_is_free(
+    database: Database, queue: Queue, table: Table
+) -> None:
+    with pytest.raises(LookupError):
+        async with database.session() as session:
+            await queue.enqueue(WORK, Work(1), session=session, key="k")
+            raise LookupError
+    job_id = await queue.enqueue(WORK, Work(2), key="k")
+    assert (await table.row())["id"] == job_id
