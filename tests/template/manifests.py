@@ -17,7 +17,7 @@ import yaml
 OVERLAYS = ("dev", "staging", "production")
 MIGRATION = "components/database/migration"
 WORKLOADS = ("Deployment", "Job")
-CONTAINER = "service"
+OPTIONAL = {"ingress", "metrics"}  # components that an overlay may name
 
 Object = dict[str, Any]
 
@@ -52,15 +52,8 @@ def with_options(service: Path, target: Path) -> None:
     shutil.copytree(service / "deploy", target)
     path = target / "overlays/production/kustomization.yaml"
     text, switched = re.subn(r"(?m)^  # (?=- \.\./\.\./components/)", "  ", path.read_text())
-    assert switched == len(optional(service)), text
+    assert switched == len(OPTIONAL), text
     path.write_text(text)
-
-
-def optional(service: Path) -> set[str]:
-    """The components that belong to no list: an overlay may name them."""
-    components = service / "deploy" / "components"
-    listed = yaml.safe_load((components / "kustomization.yaml").read_text())["components"]
-    return {path.name for path in components.iterdir() if path.is_dir()} - set(listed)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,6 @@ from tests.template.manifests import labels
 from tests.template.manifests import ports
 from tests.template.report import Proving
 from tests.template.sets import CATALOGUE
-from tests.template.sets import MENU
 from tests.template.sets import Chosen
 from tests.template.sets import booted
 from tests.template.sets import presets
@@ -201,7 +200,6 @@ def test_selectors_select_what_they_should(every: list[Build]) -> None:
 
 @EVERY_SET
 def test_optional_components_are_what_they_say(tree: Tree, every: list[Build]) -> None:
-    assert manifests.optional(tree.path) == {"ingress", "metrics"}
     plain = manifests.build(tree.path / "deploy/overlays/production")
     assert {one["kind"] for one in every[-1].objects} - {one["kind"] for one in plain.objects} == {
         "Ingress",
@@ -287,11 +285,26 @@ def test_the_autoscaler_keeps_to_the_answer(chosen: Chosen, tree: Tree, every: l
             spec = scaler["spec"]
             assert 1 <= spec["minReplicas"] <= spec["maxReplicas"]
             assert most is None or spec["maxReplicas"] == int(most.group(1))
+
+
+@EVERY_SET
+def test_there_are_as_many_as_the_budget_of_connections_counts(
+    chosen: Chosen, tree: Tree, every: list[Build]
+) -> None:
+    """During a rollout one more of each: the next begins when the last has surely ended."""
+    said = re.search(r"PROCESSES.*= (\{.*\})", tree.files["app/about.py"])
+    counted = json.loads(said.group(1)) if said else {}
+    force = float(documented(tree)["SHUTDOWN_FORCE_S"])
+    for built in every:
         for one in built.kind("Deployment"):
-            scaled = container(one["spec"]["template"])["args"] == ["api"]
-            assert ("replicas" in one["spec"]) != scaled
-            surge = one["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
-            assert surge == (1 if scaled else 0)  # as the budget of connections counts
+            spec = one["spec"]
+            [process] = container(spec["template"])["args"]
+            assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+            if process == "api":
+                assert "replicas" not in spec
+            else:
+                assert spec["replicas"] == counted[process]
+                assert spec["minReadySeconds"] > force
 
 
 @EVERY_SET
@@ -369,7 +382,8 @@ def test_processes_are_commands_of_the_service(everything: Tree, tools: Path) ->
         manifests.build(everything.path / "deploy" / n) for n in manifests.builds(everything.path)
     ]
     started = {tuple(container(pod)["args"]) for one in built for pod in one.templates}
-    expected = {"api", "migrate", *({"worker"} if "queue" in MENU else ())}
-    assert {args[0] for args in started} == expected | ({"scheduler"} & CATALOGUE.patterns.keys())
+    beside = {"queue": "worker", "scheduler": "scheduler"}
+    expected = {command for pattern, command in beside.items() if pattern in CATALOGUE.patterns}
+    assert started == {(command,) for command in {"api", "migrate"} | expected}
     for args in started:
         machine.run(tools / "python", "-m", "app", *args, "--help", cwd=everything.path)
