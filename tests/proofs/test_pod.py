@@ -20,9 +20,12 @@ from .harness.image import podman
 from .harness.processes import free_port
 from .harness.processes import until
 from .harness.service import Service
+from .harness.service import every_pattern
 from .harness.table import Table
 
 pytestmark = pytest.mark.slow
+BESIDE = {"queue": "worker", "scheduler": "scheduler"}
+PROCESSES = ["api", *(BESIDE[name] for name in every_pattern() if name in BESIDE)]
 WRITES = "import pathlib; pathlib.Path({0!r}).write_text('x'); pathlib.Path({0!r}).unlink()"
 ASKS = """
 import socket
@@ -65,6 +68,7 @@ def playable(service: Service, image: str, process: str) -> tuple[str, dict[str,
     container["image"] = image
     pod["spec"]["hostNetwork"] = True
     pod["spec"].pop("topologySpreadConstraints", None)
+    pod["spec"]["restartPolicy"] = "Never"  # so that its exit code can be seen
     del deployment["spec"]["strategy"]
     deployment["spec"]["replicas"] = 1
     return yaml.safe_dump_all([settings, deployment]), ports
@@ -98,7 +102,7 @@ def played(lab: Path, manifest: str, path: Path) -> Iterator[str]:
         podman(lab, "kube", "down", str(path))
 
 
-@pytest.mark.parametrize("process", ["api"])
+@pytest.mark.parametrize("process", PROCESSES)
 def test_the_pod_is_as_restricted_as_its_manifest(
     process: str, lab: Path, image: str, service: Service, work: Path, table: Table
 ) -> None:
@@ -111,9 +115,11 @@ def test_the_pod_is_as_restricted_as_its_manifest(
         def python(code: str) -> str:
             return inside("python", "-IS", "-c", code)
 
+        def state() -> str:
+            return podman(lab, "inspect", "--format", "{{.State.Status}}", name).strip()
+
         def ready() -> bool:
-            state = podman(lab, "inspect", "--format", "{{.State.Status}}", name).strip()
-            assert state == "running", podman(lab, "logs", name)
+            assert state() == "running", podman(lab, "logs", name)
             try:
                 return python(ASKS.format("/readyz", ports["internal"])) == "200"
             except AssertionError:
@@ -138,7 +144,8 @@ def test_the_pod_is_as_restricted_as_its_manifest(
         python(WRITES.format("/tmp/written"))
         inside("sleep", "0")  # what preStop needs
         podman(lab, "kill", "--signal", signal.SIGTERM.name, name)
-        assert podman(lab, "wait", name).strip() == "0"
+        until(lambda: state() == "exited", "the pod ends", 60)
+        assert podman(lab, "inspect", "--format", "{{.State.ExitCode}}", name).strip() == "0"
     table.add(
         "A pod is restricted",
         f"`podman kube play` of the {process}'s manifest, and a look from inside",

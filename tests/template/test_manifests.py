@@ -183,7 +183,9 @@ def test_selectors_select_what_they_should(every: list[Build]) -> None:
                 assert spread["labelSelector"]["matchLabels"] == chosen
         api = [pod for pod in built.templates if container(pod)["args"] == ["api"]]
         for one in built.kind("PodDisruptionBudget"):
-            assert built.selected(one["spec"]["selector"]["matchLabels"]) == api
+            meant = [one["metadata"]["name"].removeprefix(f"{PROJECT}-")]
+            guarded = built.selected(one["spec"]["selector"]["matchLabels"])
+            assert [container(pod)["args"] for pod in guarded] == [meant]
         for one in built.kind("Service"):
             pods = built.selected(one["spec"]["selector"])
             headless = one["spec"].get("clusterIP") == "None"
