@@ -20,22 +20,10 @@ from typing import Any
 from urllib.parse import parse_qs
 from urllib.parse import urlsplit
 
+from tests.template.discovery import GROUPS
+from tests.template.discovery import discovered
+
 Object = dict[str, Any]
-GROUPS = {
-    "v1": {
-        "configmaps": "ConfigMap",
-        "pods": "Pod",
-        "secrets": "Secret",
-        "serviceaccounts": "ServiceAccount",
-        "services": "Service",
-    },
-    "apps/v1": {"deployments": "Deployment"},
-    "autoscaling/v2": {"horizontalpodautoscalers": "HorizontalPodAutoscaler"},
-    "batch/v1": {"jobs": "Job"},
-    "networking.k8s.io/v1": {"networkpolicies": "NetworkPolicy"},
-    "policy/v1": {"poddisruptionbudgets": "PodDisruptionBudget"},
-}
-VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 BROKEN = "broken"
 
 
@@ -55,7 +43,10 @@ class Cluster:
         """Keep an object, with the status that its controller would give it."""
         meta = one.setdefault("metadata", {})
         meta |= {"namespace": namespace, "name": name, "uid": f"{kind}-{name}"}
-        meta |= {"generation": meta.get("generation", 0) + 1, "resourceVersion": str(len(self.done))}
+        meta |= {
+            "generation": meta.get("generation", 0) + 1,
+            "resourceVersion": str(len(self.done)),
+        }
         if kind == "Deployment":
             one["status"] = _rolled_out(one)
         if kind == "Job":
@@ -87,7 +78,9 @@ def merged(old: Any, patch: Any) -> Any:
     named = isinstance(patch, list) and all(isinstance(p, dict) and "name" in p for p in patch)
     if named and isinstance(old, list):
         by_name = {one["name"]: one for one in old}
-        return list((by_name | {p["name"]: merged(by_name.get(p["name"]), p) for p in patch}).values())
+        return list(
+            (by_name | {p["name"]: merged(by_name.get(p["name"]), p) for p in patch}).values()
+        )
     return patch
 
 
@@ -127,14 +120,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _target(self) -> tuple[str, str, str, str]:
         """API version, kind, namespace and name of what the path means."""
         parts = urlsplit(self.path).path.strip("/").split("/")
-        version, rest = (parts[1], parts[2:]) if parts[0] == "api" else ("/".join(parts[1:3]), parts[3:])
+        version, rest = (
+            (parts[1], parts[2:]) if parts[0] == "api" else ("/".join(parts[1:3]), parts[3:])
+        )
         _, namespace, resource, *name = rest
         return version, GROUPS[version][resource], namespace, name[0] if name else ""
 
     def do_GET(self) -> None:
         """Discovery, one object, or all of a kind."""
         url = urlsplit(self.path)
-        if found := _discovered(url.path):
+        if found := discovered(url.path):
             return self._answer(found)
         if "/namespaces/" not in url.path:
             return self._refuse(404, "NotFound")
@@ -165,7 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """A new object."""
-        version, kind, namespace, _ = self._target()
+        _, kind, namespace, _ = self._target()
         one = self._body()
         name = one["metadata"]["name"]
         self.cluster.done.append(("create", kind, name))
@@ -189,60 +184,6 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(404, "NotFound")
         self.cluster.done.append(("delete", kind, name))
         return self._answer({"apiVersion": "v1", "kind": "Status", "status": "Success"})
-
-
-def _discovered(path: str) -> Object | None:
-    """What kubectl asks before anything else: the kinds there are."""
-    named = [version for version in GROUPS if version != "v1"]
-    if path == "/api":
-        return {"kind": "APIVersions", "versions": ["v1"]}
-    if path == "/apis":
-        groups = [
-            {
-                "name": version.partition("/")[0],
-                "versions": [{"groupVersion": version, "version": version.partition("/")[2]}],
-            }
-            for version in named
-        ]
-        return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
-    if path.startswith("/api/v1/namespaces/") and path.count("/") == 4:
-        return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": path.split("/")[4]}}
-    if path == "/openapi/v3":
-        paths = {_root(v): {"serverRelativeURL": f"/openapi/v3/{_root(v)}"} for v in GROUPS}
-        return {"paths": paths}
-    version = next((v for v in GROUPS if path in (f"/{_root(v)}", f"/openapi/v3/{_root(v)}")), None)
-    if version and path.startswith("/openapi"):
-        return {"openapi": "3.0.0", "paths": dict(_operations(version))}
-    if version:
-        return {"kind": "APIResourceList", "groupVersion": version, "resources": _resources(version)}
-    return None
-
-
-def _root(version: str) -> str:
-    return "api/v1" if version == "v1" else f"apis/{version}"
-
-
-def _resources(version: str) -> list[Object]:
-    return [
-        {
-            "name": plural,
-            "singularName": kind.lower(),
-            "namespaced": True,
-            "kind": kind,
-            "verbs": VERBS,
-        }
-        for plural, kind in GROUPS[version].items()
-    ]
-
-
-def _operations(version: str) -> Iterator[tuple[str, Object]]:
-    """That the server looks at fields by itself, as every one since 1.27 does."""
-    group, _, short = version.rpartition("/")
-    for plural, kind in GROUPS[version].items():
-        meant = {"group": group, "version": short, "kind": kind}
-        parameters = [{"name": "fieldValidation", "in": "query"}]
-        patch = {"x-kubernetes-group-version-kind": meant, "parameters": parameters}
-        yield f"/{_root(version)}/namespaces/{{namespace}}/{plural}/{{name}}", {"patch": patch}
 
 
 @contextmanager

@@ -14,6 +14,25 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.template.sets import Chosen
+from tests.template.sets import booted
+from tests.template.sets import presets
+from tests.template.tree import Tree
+
+ALONE = Chosen(("kubernetes",))
+DEPLOYED = [
+    chosen for chosen in dict.fromkeys([ALONE, *booted()]) if "kubernetes" in chosen.enabled
+]
+EVERY_SET = pytest.mark.parametrize(
+    "chosen",
+    [
+        pytest.param(
+            chosen, id=str(chosen), marks=[] if chosen in [ALONE, *presets()] else pytest.mark.slow
+        )
+        for chosen in DEPLOYED
+    ],
+)
+PROJECT = "demo"
 OVERLAYS = ("dev", "staging", "production")
 MIGRATION = "components/database/migration"
 WORKLOADS = ("Deployment", "Job")
@@ -121,3 +140,10 @@ def container(pod: Object) -> Object:
 def ports(pod: Object) -> dict[str, int]:
     """The ports of a pod's template by their names."""
     return {port["name"]: port["containerPort"] for port in container(pod).get("ports", [])}
+
+
+def documented(tree: Tree) -> dict[str, str]:
+    """Every setting of the service with its default, as `.env.example` has them."""
+    lines = tree.files[".env.example"].splitlines()
+    settings = (line[1:].partition("=") for line in lines if line[1:2].isalpha())
+    return {name: value for name, _, value in settings}

@@ -109,10 +109,14 @@ def test_a_secret_that_lacks_a_key_is_refused(service: Path, cluster: Cluster) -
     del cluster.objects["Secret", SPACE, "demo-secrets"]["data"]["REDIS_URL"]
     code, said = deploy(service, cluster)
     assert code != 0
-    assert "The Secret demo-secrets in the namespace staging lacks REDIS_URL." in " ".join(said.split())
+    assert "The Secret demo-secrets in the namespace staging lacks REDIS_URL." in " ".join(
+        said.split()
+    )
     del cluster.objects["Secret", SPACE, "demo-secrets"]
     _, said = deploy(service, cluster)
-    assert "lacks AUTH_API_KEYS, DATABASE_URL, PAGINATION_SECRETS, REDIS_URL." in " ".join(said.split())
+    assert "lacks AUTH_API_KEYS, DATABASE_URL, PAGINATION_SECRETS, REDIS_URL." in " ".join(
+        said.split()
+    )
     assert not cluster.done
 
 
