@@ -210,4 +210,7 @@ def _validate(one: str) -> None:
     """Most objects are the same in many builds."""
     newest = int(kubernetes_validate.latest_version().split(".")[1])
     for minor in range(OLDEST, newest + 1):
-        kubernetes_validate.validate(json.loads(one), f"1.{minor}", strict=True)
+        try:
+            kubernetes_validate.validate(json.loads(one), f"1.{minor}", strict=True)
+        except kubernetes_validate.ValidationError as error:
+            raise AssertionError(f"1.{minor}: {error.message}: {one}") from None

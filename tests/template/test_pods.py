@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+from maintain import template as source
 from tests.template import machine
 from tests.template import manifests
 from tests.template.manifests import EVERY_SET
@@ -152,3 +153,19 @@ def test_processes_are_commands_of_the_service(everything: Tree, tools: Path) ->
     assert started == {(command,) for command in {"api", "migrate"} | expected}
     for args in started:
         machine.run(tools / "python", "-m", "app", *args, "--help", cwd=everything.path)
+
+
+def test_one_replica_and_the_longest_name(template: Path, tmp_path: Path) -> None:
+    """Names of objects are labels of DNS; the autoscaler's least is not above its most."""
+    service = source.render(
+        template,
+        tmp_path / "service",
+        ["database", "kubernetes"],
+        project="a" * 40,
+        max_replicas=1,
+    )
+    for name in manifests.builds(service):
+        built = manifests.build(service / "deploy" / name)
+        assert all(len(one["metadata"]["name"]) <= 63 for one in built.objects)
+        for scaler in built.kind("HorizontalPodAutoscaler"):
+            assert (scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"]) == (1, 1)
