@@ -46,10 +46,10 @@ check_secret() {
     fi
     missing=
     for key in $(keys "$@"); do
-        case " $held" in *" $key "*) ;; *) missing="$missing $key" ;; esac
+        case " $held" in *" $key "*) ;; *) missing="$missing${missing:+, }$key" ;; esac
     done
     [ -z "$missing" ] || refuse "The Secret $name${namespace:+ in the namespace $namespace} lacks" \
-        "$(echo $missing | sed 's/ /, /g'). README.md says how to make it."
+        "$missing. README.md says how to make it."
 }
 
 # Conditions of a Job that hold, such as Complete.
