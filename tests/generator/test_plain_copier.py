@@ -107,8 +107,9 @@ def test_renamed_and_dropped_patterns_heal(
     shutil.copytree(template, source, symlinks=True)
     flags = ["--defaults", "--template", str(source)]
     assert run("new", "shop", *flags, cwd=tmp_path).returncode == 0
-    # docker goes, cache is called hot_cache from now on
-    (source / "patterns" / "docker.yml").unlink()
+    # docker goes, and what requires it; cache is called hot_cache from now on
+    for name in ("docker", "kubernetes"):
+        (source / "patterns" / f"{name}.yml").unlink()
     text = (source / "patterns" / "cache.yml").read_text()
     text = text.replace("name: cache", "name: hot_cache", 1)
     text = text.replace("formerly: []", "formerly: [cache]", 1)
@@ -129,7 +130,9 @@ def test_renamed_and_dropped_patterns_heal(
     assert healed.returncode == 0, healed.stderr
     recorded = yaml.safe_load((tmp_path / "other" / ".copier-answers.yml").read_text("utf-8"))
     standard = set(maintained.read_catalogue().presets["standard"])
-    assert recorded["patterns"] == sorted(standard - {"cache", "docker"} | {"hot_cache"})
+    assert recorded["patterns"] == sorted(
+        standard - {"cache", "docker", "kubernetes"} | {"hot_cache"}
+    )
 
 
 @pytest.mark.parametrize(

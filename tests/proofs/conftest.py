@@ -11,6 +11,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from .harness.image import build
+from .harness.image import find_lab
+from .harness.image import podman
 from .harness.postgres import MAX_CONNECTIONS
 from .harness.postgres import Postgres
 from .harness.postgres import private as private_postgres
@@ -104,3 +107,20 @@ def service(migrated: Service, postgres: Postgres, redis: Redis) -> Service:
     wait_for(postgres)
     redis.call("FLUSHALL")
     return migrated
+
+
+@pytest.fixture(scope="session")
+def lab() -> Path:
+    """Where images can be built."""
+    found = find_lab()
+    if found is None or not shutil.which("podman"):
+        pytest.skip("no container lab here: name its command in PERFGEN_LAB")
+    return found
+
+
+@pytest.fixture(scope="session")
+def image(lab: Path, generated: Path) -> Iterator[str]:
+    """The image of the generated service."""
+    name = build(lab, generated, f"localhost/perfgen-proofs-{os.getpid()}")
+    yield name
+    podman(lab, "rmi", "--force", name)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from .harness.image import HARDENED
 from .harness.image import Container
-from .harness.image import build
 from .harness.image import containers
-from .harness.image import find_lab
 from .harness.image import layers
 from .harness.image import podman
 from .harness.service import Service
@@ -27,23 +23,6 @@ from .test_shutdown import drain
 
 pytestmark = pytest.mark.slow
 MOST_MB = 500  # with the lab's base image, which is larger than the real one
-
-
-@pytest.fixture(scope="module")
-def lab() -> Path:
-    """Where images can be built."""
-    found = find_lab()
-    if found is None or not shutil.which("podman"):
-        pytest.skip("no container lab here: name its command in PERFGEN_LAB")
-    return found
-
-
-@pytest.fixture(scope="module")
-def image(lab: Path, generated: Path) -> Iterator[str]:
-    """The image of the generated service."""
-    name = build(lab, generated, f"localhost/perfgen-proofs-{os.getpid()}")
-    yield name
-    podman(lab, "rmi", "--force", name)
 
 
 def test_size_by_layer(lab: Path, image: str, table: Table) -> None:

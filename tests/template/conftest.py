@@ -16,6 +16,7 @@ from maintain import template as source
 from tests.proofs.harness.postgres import Postgres
 from tests.proofs.harness.postgres import private
 from tests.template import machine
+from tests.template import manifests
 from tests.template import report
 from tests.template import versions
 from tests.template.sets import DEFAULT_PYTHON
@@ -106,3 +107,27 @@ def postgres() -> Iterator[Postgres]:
 def tools(everything: Tree) -> Path:
     """The programs of the environment with every pattern's dependencies: ruff, mypy, pytest."""
     return machine.environment(everything.path, DEFAULT_PYTHON, dev=True) / "bin"
+
+
+@pytest.fixture(scope="session")
+def built(rendered: Rendered, shared: Path) -> Callable[[Chosen], list[manifests.Build]]:
+    """Every build of a service, and one overlay with its optional components."""
+
+    @cache
+    def build(chosen: Chosen) -> list[manifests.Build]:
+        service = rendered(chosen).path
+        deploy = machine.once(
+            shared / "options" / service.name, lambda to: manifests.with_options(service, to)
+        )
+        folders = [service / "deploy" / name for name in manifests.builds(service)]
+        return [manifests.build(folder) for folder in [*folders, deploy / "overlays/production"]]
+
+    return build
+
+
+@pytest.fixture
+def every(
+    chosen: Chosen, built: Callable[[Chosen], list[manifests.Build]]
+) -> list[manifests.Build]:
+    """Every build of the service of a test that is parametrized with `chosen`."""
+    return built(chosen)

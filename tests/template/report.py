@@ -12,7 +12,17 @@ from contextlib import contextmanager
 import pytest
 
 PROOF, WIRING = "template-proof", "template-wiring"  # user properties; pytest-xdist carries them
-STAGES = ("rendered", "lock checked", "formatted", "linted", "typed", "booted", "tested", "updated")
+STAGES = (
+    "rendered",
+    "lock checked",
+    "formatted",
+    "kustomized",
+    "linted",
+    "typed",
+    "booted",
+    "tested",
+    "updated",
+)
 Proving = Callable[[str, object], AbstractContextManager[None]]
 Record = Callable[[str, object], None]
 

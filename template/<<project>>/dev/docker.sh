@@ -35,18 +35,23 @@ make_key() {
     say "A key for you, which is shown this once: $(printf '%s' "$made" | grep -o 'pk_[^[:space:]]*')"
 }
 
+# The services that are processes of ours.
+processes() { sed -n '/^  [a-z]*:$/h; /: \*process$/{g; s/[ :]//gp;}' compose.yaml; }
+
 await_ready() {
     probe="import socket; s = socket.create_connection(('127.0.0.1', 9000), 2)
 s.sendall(b'GET /readyz HTTP/1.0\r\n\r\n'); raise SystemExit(b' 200 ' not in s.recv(64))"
-    for _ in $(seq 60); do
-        if $compose exec -T api python -IS -c "$probe" >/dev/null 2>&1; then
-            say "ready at http://127.0.0.1:${PORT:-8000}, probes at http://127.0.0.1:${INTERNAL_PORT:-9000}"
-            return
-        fi
-        sleep 1
+    deadline=$(($(date +%s) + 60))
+    for process in $(processes); do
+        until $compose exec -T "$process" python -IS -c "$probe" >/dev/null 2>&1; do
+            if [ "$(date +%s)" -gt $deadline ]; then
+                say "$process is not ready after a minute; see: $compose logs"
+                exit 1
+            fi
+            sleep 1
+        done
     done
-    say "It is not ready after a minute; see: $compose logs"
-    exit 1
+    say "ready at http://127.0.0.1:${PORT:-8000}, probes at http://127.0.0.1:${INTERNAL_PORT:-9000}"
 }
 
 compose=${COMPOSE:-$(find_compose)}
@@ -55,11 +60,15 @@ up)
     make_secrets
     $compose build
     has AUTH_API_KEYS || make_key
-    $compose up --detach
+    $compose up --detach --remove-orphans
     await_ready
     ;;
-down | build)
+down)
     make_secrets
-    $compose "$1"
+    $compose down --remove-orphans
+    ;;
+build)
+    make_secrets
+    $compose build
     ;;
 esac
