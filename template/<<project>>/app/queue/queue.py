@@ -71,8 +71,8 @@ class Queue:
         """Enqueue a job; its id.
 
         session:  enqueue in its transaction, and only if that is committed; else at once
-        key:      at most one job of this kind has it, until QUEUE_KEY_TTL_S after it is done: then
-                  the id is that job's. KeyTaken when the payload is another one
+        key:      of this kind only one job has it, until QUEUE_KEY_TTL_S after it is done; later
+                  ones get its id, or KeyTaken when their payload is another one
         delay_s:  before which it is not done
         priority: higher is sooner, from -32768 to 32767; of equals the older
         """
