@@ -6,7 +6,6 @@ import asyncio
 import sys
 from argparse import Namespace
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import RowMapping
 from sqlalchemy import func
@@ -16,6 +15,7 @@ from app.database import Database
 from app.database import DatabaseSettings
 from app.pattern import Command
 from app.queue.models import QueuedJob
+from app.scheduler.cron import zone_named
 from app.scheduler.models import TABLE
 from app.scheduler.models import StoredSchedule
 from app.scheduler.scheduler import STALE
@@ -61,7 +61,7 @@ async def _show(settings: DatabaseSettings) -> int:
 
 
 def _local(moment: datetime | None, zone: str) -> str:
-    return moment.astimezone(ZoneInfo(zone)).isoformat(" ") if moment else "never"
+    return moment.astimezone(zone_named(zone)).isoformat(" ") if moment else "never"
 
 
 SCHEDULES = Command(name="schedules", help="when what runs next, and ran last", run=_run)

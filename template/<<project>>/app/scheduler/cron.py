@@ -38,7 +38,7 @@ class Cron:
 
     def __init__(self, expression: str, zone: str) -> None:
         self.expression = " ".join(expression.split())
-        self.zone = _zone(zone)
+        self.zone = zone_named(zone)
         try:
             possible = next(CronSim(self.expression, _START), None)
         except CronSimError as error:
@@ -122,7 +122,8 @@ class Cron:
         return begin + changed * _SECOND
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_named(name: str) -> ZoneInfo:
+    """The zone; SettingsError when the machine has none of that name."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:  # unknown, no name, a folder of the database
