@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from app.scheduler import metrics
 from app.scheduler.cron import Cron
 from tests.scheduler.conftest import DAILY
 from tests.scheduler.conftest import YEARLY
@@ -61,7 +62,9 @@ async def test_of_two_versions_the_last_that_started_decides(
     await new.keep(starting=True)
     await tables.due()
     await old.keep(starting=False)
-    await old.tick()
+    metrics.NEXT.labels("one").set(0)
+    assert await old.tick() == 0.1
+    assert metrics.NEXT.labels("one")._value.get() == 0, "it is another's"
     assert (await tables.row())["cron"] == DAILY
     assert await tables.jobs() == []
 
