@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.database import Database
 from app.http.errors import Unavailable
 from app.http.logs import request_id
-from app.queue import metrics
 from app.queue.enqueue import CHANNEL
 from app.queue.enqueue import ENQUEUE
 from app.queue.enqueue import ENQUEUE_ONCE
@@ -85,7 +84,7 @@ class Queue:
             "max_attempts": kind.attempts,
             "request_id": request_id.get(),
         }
-        metrics.ENQUEUED.labels(kind.name).inc()
+        kind.enqueued.inc()
         if key is not None:
             return await self._once({**values, "key": key}, session)
         if session:
