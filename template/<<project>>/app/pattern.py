@@ -56,6 +56,7 @@ class Pattern:
     internal:    what it serves on the internal port
     middleware:  wraps the application; the order stands in `app/patterns.py`
     jobs:        the work that it does in the background
+    schedules:   when some of it is to be done, without being asked
     commands:    subcommands of `python -m app`
     ready:       what /readyz asks
     """
@@ -67,5 +68,6 @@ class Pattern:
     internal: Callable[[Service], Sequence[Route]] | None = None
     middleware: Callable[[ASGIApp, Service], ASGIApp] | None = None
     jobs: Callable[[Service], Sequence[object]] | None = None
+    schedules: Callable[[Service], Sequence[object]] | None = None
     commands: tuple[Command, ...] = ()
     ready: Callable[[Service], Check] | None = None
