@@ -870,7 +870,7 @@ async def drain(
 class Bench:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
-        self.build = Path(args.build)
+        self.build = Path(args.build).resolve()
         self.build.mkdir(parents=True, exist_ok=True)
         self.work = Path(tempfile.mkdtemp(prefix="run-", dir=self.build))
         self.backends = Backends(self.work, args.backend_cpus, args.pg_port, args.redis_port)

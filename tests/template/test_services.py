@@ -22,6 +22,8 @@ from tests.template.sets import booted
 from tests.template.sets import presets
 from tests.template.tree import Tree
 
+MISSING_HERE = "there is no pgbouncer on this machine"  # .ci/run installs it
+
 pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.parametrize(
@@ -98,4 +100,5 @@ def test_passes_its_own_tests(
         said = machine.run(own_tools / "python", "-m", "pytest", "-q", cwd=copy, env=env)
     closing = said.splitlines()[-1]
     assert re.search(r"\d+ passed", closing), closing
-    assert "skipped" not in closing, said
+    skipped = [line for line in said.splitlines() if line.startswith("SKIPPED")]
+    assert [line for line in skipped if not line.endswith(MISSING_HERE)] == [], said
