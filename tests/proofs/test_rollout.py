@@ -92,7 +92,9 @@ async def replaced(deployed: Fleet, service: Service, times: int, accepted: Acce
     [
         pytest.param(2, 0.2, 2.0, id="twice"),
         # what the service does by default, and a balancer that fits it
-        pytest.param(10, 1.0, 5.0, id="ten-times", marks=pytest.mark.slow),
+        pytest.param(
+            10, 1.0, 5.0, id="ten-times", marks=[pytest.mark.slow, pytest.mark.timeout(600)]
+        ),
     ],
 )
 def test_instances_are_replaced(
