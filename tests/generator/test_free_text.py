@@ -211,16 +211,24 @@ def test_copier_and_perfgen_refuse_the_same_names(name: str, form: Form) -> None
 
 
 @settings(max_examples=300, deadline=None)
-@given(connections=st.integers(17, 100_000), replicas=st.integers(1, 1000))
-def test_the_budget_holds_and_its_advice_fits(connections: int, replicas: int, form: Form) -> None:
+@given(
+    connections=st.integers(32, 100_000),
+    replicas=st.integers(1, 1000),
+    asked=st.sampled_from([("database", 0), ("queue", 3)]),  # two workers, and one in a rollout
+)
+def test_the_budget_holds_and_its_advice_fits(
+    connections: int, replicas: int, asked: tuple[str, int], form: Form
+) -> None:
+    pattern, beside = asked
+
     def fill(**answers: int) -> Values:
-        return form.fill({"project": "shop", "patterns": ["database"], **answers}, take_default)
+        return form.fill({"project": "shop", "patterns": [pattern], **answers}, take_default)
 
     room = connections - 5 - 2
     try:
         fill(max_connections=connections, max_replicas=replicas)
     except Refused as refusal:
-        assert room // (replicas + 1) < 5
+        assert room // (replicas + 1 + beside) < 5
         fewer, more = map(int, re.findall(r"at most (\d+) .* at least (\d+)", refusal.sentence)[0])
         fill(max_connections=connections, max_replicas=fewer)
         fill(max_connections=more, max_replicas=replicas)
@@ -230,7 +238,7 @@ def test_the_budget_holds_and_its_advice_fits(connections: int, replicas: int, f
     else:
         pool = form.default(
             form.questions["pool_max"],
-            {"max_connections": connections, "max_replicas": replicas},
+            {"max_connections": connections, "max_replicas": replicas, "pools_beside": beside},
         )
         assert 5 <= pool <= 20
-        assert pool * (replicas + 1) <= room
+        assert pool * (replicas + 1 + beside) <= room

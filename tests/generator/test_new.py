@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from maintain import template as source
 from perfgen import git as perfgen_git
 from tests.generator.kinds import Git
 from tests.generator.kinds import Made
@@ -43,7 +44,7 @@ def test_says_what_it_did_and_the_next_two_commands(made: Made) -> None:
 def test_records_what_was_asked_and_a_portable_source(made: Made) -> None:
     recorded = answers(made[0])
     assert recorded["_src_path"] == "~/.local/share/perfgen/template"
-    assert recorded["patterns"] == ["cache", "database", "docker", "example"]
+    assert recorded["patterns"] == source.read_catalogue().presets["standard"]
     assert recorded["project"] == "shop"
     assert recorded["max_connections"] == 100
     assert recorded["max_replicas"] == 3

@@ -8,6 +8,7 @@ import pexpect
 import pytest
 import yaml
 
+from maintain import template as source
 from tests.generator.kinds import Terminal
 
 DOWN, SPACE, ENTER = "\x1b[B", " ", "\r"
@@ -32,6 +33,13 @@ def terminal(env: dict[str, str], small: Path, tmp_path: Path) -> Terminal:
     return start
 
 
+def _leaving(*names: str) -> str:
+    """The keys that turn off whatever else the standard preset has."""
+    catalogue = source.read_catalogue()
+    off = set(catalogue.presets["standard"]) - set(names)
+    return "".join((SPACE if name in off else "") + DOWN for name in catalogue.menu)
+
+
 def test_asks_little_and_tells_what_it_will_do(terminal: Terminal, tmp_path: Path) -> None:
     child = terminal()
     child.expect("What it does, in one sentence")
@@ -41,7 +49,7 @@ def test_asks_little_and_tells_what_it_will_do(terminal: Terminal, tmp_path: Pat
     child.send(ENTER)
     child.expect("What it needs beyond the core")
     child.expect("Cache: ")
-    child.send(DOWN + SPACE + DOWN + DOWN + SPACE + ENTER)  # neither database nor example
+    child.send(_leaving("cache", "docker") + ENTER)
     child.expect("cache brings redis")
     child.expect("patterns  cache, docker .with redis.")
     child.expect("Write .*shop")
@@ -60,7 +68,8 @@ def test_asks_little_and_tells_what_it_will_do(terminal: Terminal, tmp_path: Pat
 def test_asks_only_what_flags_leave_open_and_again_what_is_wrong(
     terminal: Terminal, tmp_path: Path
 ) -> None:
-    child = terminal("--preset", "standard", "--description", "x", "--python", "3.13")
+    database = ["--preset", "minimal", "--with", "database"]
+    child = terminal(*database, "--description", "x", "--python", "3.13")
     child.expect("max_connections of the PostgreSQL server")
     child.sendcontrol("u")
     child.send("7\r")

@@ -9,6 +9,7 @@ import pytest
 
 from tests.generator.kinds import Run
 
+DATABASE = ["shop", "--preset", "minimal", "--with", "database"]
 CASES = {
     "capital": (["Shop"], "cannot be the name", "shop"),
     "underscore": (["my_shop"], "cannot be the name", "my-shop"),
@@ -39,9 +40,14 @@ CASES = {
         "max_replicas",
         "1 to 1000",
     ),
-    "few connections": (["shop", "--max-connections", "16"], "max_connections", "from 17"),
+    "few connections": ([*DATABASE, "--max-connections", "16"], "max_connections", "from 17"),
+    "few connections for workers, too": (
+        [*DATABASE, "--with", "queue", "--max-connections", "31"],
+        "max_connections",
+        "from 32",
+    ),
     "budget": (
-        ["shop", "--max-replicas", "50"],
+        [*DATABASE, "--max-replicas", "50"],
         "50 replicas do not fit in 100 connections",
         "at most 17 replicas, or at least 262 connections",
     ),
@@ -52,7 +58,7 @@ CASES = {
     ),
     "needed pattern": (
         ["shop", "--preset", "standard", "--without", "database"],
-        "example needs database",
+        "need database",
         "--without example",
     ),
     "needed hidden pattern": (

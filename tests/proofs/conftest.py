@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from .harness.postgres import MAX_CONNECTIONS
 from .harness.postgres import Postgres
 from .harness.postgres import find_binaries
 from .harness.postgres import wait_for
@@ -69,7 +70,7 @@ def generated(work: Path) -> Path:
     """
     if given := os.environ.get("PERFGEN_PROOFS_SERVICE"):
         return Path(given)
-    folder = render(work / "service")
+    folder = render(work / "service", max_connections=MAX_CONNECTIONS)
     sync(folder)
     return folder
 

@@ -23,13 +23,13 @@ from typing import NoReturn
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from app.about import NAME
-from app.patterns import PATTERNS
 from dotenv import dotenv_values
 from watchfiles import watch
 
 from app import commands
+from app.about import NAME
 from app.auth.keys import new_key
+from app.patterns import PATTERNS
 from app.settings import SettingsError
 from dev.processes import Process
 from dev.processes import free_port

@@ -15,10 +15,11 @@ from .processes import free_port
 from .processes import until
 
 PASSWORD = "a-secret-of-the-proofs"
+MAX_CONNECTIONS = 300  # so that every process may have a pool of 20
 SETTINGS = {
     "listen_addresses": "'127.0.0.1'",
     "unix_socket_directories": "''",
-    "max_connections": "300",
+    "max_connections": str(MAX_CONNECTIONS),
     "fsync": "off",
     "shared_preload_libraries": "'pg_stat_statements'",
 }

@@ -36,15 +36,14 @@ def every_pattern() -> list[str]:
     return sorted(m["name"] for m in manifests if m["title"] and not m["core"])
 
 
-def render(folder: Path) -> Path:
+def render(folder: Path, **answers: int) -> Path:
     """The service with every pattern, from this checkout as it is; nothing installed yet."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DirtyLocalWarning)  # what is not committed counts, too
         copier.run_copy(
             str(ROOT),
             folder,
-            # a server on which every process may have a pool of 20
-            data={"project": NAME, "patterns": every_pattern(), "max_connections": 300},
+            data={"project": NAME, "patterns": every_pattern(), **answers},
             defaults=True,
             quiet=True,
             vcs_ref="HEAD",

@@ -76,7 +76,7 @@ class Attempt:
     async def run(self) -> None:
         """Do the job; raises CancelledError when it was not `cancel` that cancelled."""
         kind, started = self.handler.kind, perf_counter()
-        request_id.set(self.row["request_id"] or f"job-{self.row['id']}")
+        self._identify()
         limit = asyncio.timeout(kind.timeout_s)
         try:
             async with limit:
@@ -95,6 +95,7 @@ class Attempt:
 
     async def tell(self, error: str) -> None:
         """Tell the handler that the job has failed for good."""
+        self._identify()
         metrics.DEAD.labels(self.handler.kind.name).inc()
         log.error("job_failed", **self.named, error=error)
         if self.handler.failed:
@@ -109,6 +110,10 @@ class Attempt:
         """What identifies it in the log."""
         job_id, attempt = self.key
         return {"job": job_id, "kind": self.handler.kind.name, "attempt": attempt}
+
+    def _identify(self) -> None:
+        """Log under the id of the request that asked for the job."""
+        request_id.set(self.row["request_id"] or f"job-{self.row['id']}")
 
     def _job(self) -> Job[Any]:
         job_id, attempt = self.key

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from app.queue.metrics import ENQUEUED
+
 LARGEST_PAYLOAD = 65_536
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -24,7 +26,16 @@ class Kind[P]:
     timeout_s: after which an attempt is cancelled, and has failed
     """
 
-    __slots__ = ("_decode", "_encode", "attempts", "backoff_s", "name", "payload", "timeout_s")
+    __slots__ = (
+        "_decode",
+        "_encode",
+        "attempts",
+        "backoff_s",
+        "enqueued",
+        "name",
+        "payload",
+        "timeout_s",
+    )
 
     def __init__(
         self,
@@ -44,6 +55,7 @@ class Kind[P]:
         self.attempts = attempts
         self.backoff_s = backoff_s
         self.timeout_s = timeout_s
+        self.enqueued = ENQUEUED.labels(name)
         self._encode = msgspec.json.Encoder().encode
         self._decode = msgspec.json.Decoder(payload).decode
 

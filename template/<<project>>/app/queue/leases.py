@@ -87,8 +87,9 @@ class Leases:
             return await self._until_heard(KEEP, delay=delay, **owned)
         return await self._until_heard(FORGET, **owned)
 
-    async def expire(self) -> tuple[int, list[Attempt]]:
-        """Look after what is late: how many jobs are ready now, and those that failed for good."""
+    async def expire(self) -> tuple[int, list[Attempt], bool]:
+        """Look after what is late: how many jobs are ready now, those that failed for good, and
+        whether there may be more."""
         rows = await self._connection.fetch(EXPIRE, lease=self._lease, most=MOST, error=CRASHED)
         for row in rows:
             if row["was"] == "running":
@@ -96,7 +97,7 @@ class Leases:
                 metrics.CRASHES.labels(row["kind"] if known else "other").inc()
         dead = [row for row in rows if row["state"] == "failed" and row["kind"] in self._handlers]
         attempts = [Attempt(dict(row), self._handlers[row["kind"]]) for row in dead]
-        return sum(row["state"] == "ready" for row in rows), attempts
+        return sum(row["state"] == "ready" for row in rows), attempts, len(rows) == MOST
 
     async def prune(self) -> int:
         """Forget jobs whose time is over; how many."""

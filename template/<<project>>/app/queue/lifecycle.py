@@ -156,7 +156,7 @@ EXPIRE = _statement(
         due_at = CASE WHEN was = 'running' THEN clock_timestamp() ELSE due_at END,
         worker = NULL
     FROM late WHERE job.id = late.id
-    RETURNING job.id, kind, payload, attempts, state, was
+    RETURNING job.id, kind, payload, attempts, request_id, state, was
     """,
     "lease",
     "most",

@@ -22,7 +22,7 @@ from app.queue.models import TABLE
 JOBS = Gauge("queue_jobs", "Jobs, counted up to 10,000 a state", ["state", "kind"])
 OLDEST = Gauge("queue_oldest_ready_seconds", "How long the oldest ready job has been ready")
 RUNNING = Gauge("queue_running", "Jobs that this worker runs now")
-ENQUEUED = Counter("queue_enqueued", "Jobs enqueued by this process", ["kind"])
+ENQUEUED = Counter("queue_enqueued", "Jobs that this process asked for", ["kind"])
 DURATION = Histogram(
     "queue_job_duration_seconds",
     "Duration of attempts in seconds, by how they ended: done, error, timeout, handed_back, lost",

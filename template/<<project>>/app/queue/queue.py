@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.database import Database
 from app.http.errors import Unavailable
 from app.http.logs import request_id
-from app.queue import metrics
 from app.queue.enqueue import CHANNEL
 from app.queue.enqueue import ENQUEUE
 from app.queue.enqueue import ENQUEUE_ONCE
@@ -71,8 +70,8 @@ class Queue:
         """Enqueue a job; its id.
 
         session:  enqueue in its transaction, and only if that is committed; else at once
-        key:      at most one job of this kind has it, until QUEUE_KEY_TTL_S after it is done: then
-                  the id is that job's. KeyTaken when the payload is another one
+        key:      of this kind only one job has it, until QUEUE_KEY_TTL_S after it is done; later
+                  ones get its id, or KeyTaken when their payload is another one
         delay_s:  before which it is not done
         priority: higher is sooner, from -32768 to 32767; of equals the older
         """
@@ -85,7 +84,7 @@ class Queue:
             "max_attempts": kind.attempts,
             "request_id": request_id.get(),
         }
-        metrics.ENQUEUED.labels(kind.name).inc()
+        kind.enqueued.inc()
         if key is not None:
             return await self._once({**values, "key": key}, session)
         if session:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any
 from typing import Self
@@ -82,17 +83,17 @@ class Worker:
         while not self._stopping:
             self._wake.clear()
             free = self._settings.concurrency - len(self._running)
-            taken: list[Attempt] = []
-            if free:
-                may_alone = not any(a.row["alone"] for a in self._running.values())
-                with suppress(Unavailable):
-                    taken = await self._leases.take(free, may_alone)
-            for attempt in taken:
-                self._running[attempt.row["id"]] = attempt
-                attempt.task = asyncio.create_task(self._do(attempt))
+            if free and not await _heard(partial(self._start, free)):
+                await asyncio.sleep(self._settings.poll_s)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.poll_s):
                     await self._wake.wait()
+
+    async def _start(self, free: int) -> None:
+        may_alone = not any(attempt.row["alone"] for attempt in self._running.values())
+        for attempt in await self._leases.take(free, may_alone):
+            self._running[attempt.row["id"]] = attempt
+            attempt.task = asyncio.create_task(self._do(attempt))
 
     async def _do(self, attempt: Attempt) -> None:
         try:
@@ -113,13 +114,15 @@ class Worker:
             self._wake.set()
 
     async def _expire(self) -> None:
-        ready, dead = await self._leases.expire()
-        if ready:
-            self._wake.set()
-        for attempt in dead:
-            task = asyncio.create_task(attempt.tell(CRASHED))
-            self._hooks.add(task)
-            task.add_done_callback(self._hooks.discard)
+        more = True
+        while more:
+            ready, dead, more = await self._leases.expire()
+            if ready:
+                self._wake.set()
+            for attempt in dead:
+                task = asyncio.create_task(attempt.tell(CRASHED))
+                self._hooks.add(task)
+                task.add_done_callback(self._hooks.discard)
 
     async def _renew(self) -> None:
         held = list(self._running.values())
@@ -150,13 +153,20 @@ class Worker:
 
 async def _repeat(every_s: float, do: Callable[[], Awaitable[object]]) -> None:
     while True:
-        try:
-            await do()
-        except Unavailable:
-            pass  # logged where it happened
-        except Exception as error:
-            log.error("worker_failed", exc_info=error)
+        await _heard(do)
         await asyncio.sleep(every_s)
+
+
+async def _heard(do: Callable[[], Awaitable[object]]) -> bool:
+    """Whether it worked. What does not, such as tables that are not there yet, may do so later."""
+    try:
+        await do()
+    except Unavailable:  # logged where it happened
+        return False
+    except Exception as error:
+        log.error("worker_failed", exc_info=error)
+        return False
+    return True
 
 
 def _by_kind(handlers: Iterable[Handler[Any]]) -> Mapping[str, Handler[Any]]:

@@ -32,8 +32,9 @@ async def test_more_connections_than_the_server_has_are_refused(
 ) -> None:
     offered = int(await watch.connection.fetchval("SHOW max_connections"))
     monkeypatch.setattr(limits, "MAX_REPLICAS", offered)
+    monkeypatch.setattr(limits, "PROCESSES", {"another": 2})
     said = await refusal(servers["DATABASE_URL"])
-    needed = (offered + 1) * 8 + 7
+    needed = (offered + 1 + 2 + 1) * 8 + 7
     assert said.startswith(
         f"The service may need {needed} connections and the server has {offered}"
     )

@@ -210,3 +210,26 @@ async def test_a_pool_in_use_closes_all_the_same(
     assert await watch.rows() == 1
     await watch.kill()
     await watch.becomes(0)
+
+
+async def test_a_connection_to_oneself_comes_back_as_it_was(
+    database: Database, watch: Watch
+) -> None:
+    with pytest.raises(LookupError):
+        async with database.connection() as connection:
+            await connection.execute("SET statement_timeout = '7s'")
+            await connection.execute("LISTEN somebody")
+            raise LookupError
+    async with database.connection() as again:
+        assert again is connection
+        assert await again.fetchval("SHOW statement_timeout") == "30s"
+        assert await again.fetch("SELECT pg_listening_channels()") == []
+    await watch.whole(database)
+
+
+async def test_a_connection_to_oneself_that_is_cut_is_replaced(
+    database: Database, watch: Watch
+) -> None:
+    async with database.connection() as connection:
+        connection.terminate()
+    await watch.whole(database)

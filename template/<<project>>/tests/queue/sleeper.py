@@ -3,10 +3,9 @@
 import asyncio
 import sys
 
-from app.patterns import PATTERNS
-
 from app.commands import main
 from app.pattern import Pattern
+from app.patterns import PATTERNS
 from app.queue import Handler
 from app.queue import Job
 from app.queue import Kind

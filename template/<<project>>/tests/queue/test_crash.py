@@ -30,6 +30,19 @@ async def test_the_jobs_of_a_dead_worker_are_anothers(
     assert sorted(handled.ended) == [0, 1, 2, 3, 4]
 
 
+async def test_after_a_start_of_postgresql_everybody_has_a_lease_more(
+    queue: Queue, table: Table, start: StartWorker, handled: Handled
+) -> None:
+    """While it was away nobody could say that he lives."""
+    uptime = await table.connection.fetchval("SELECT now() - pg_postmaster_start_time()")
+    await queue.enqueue(WORK, Work(1))
+    await table.change(DIED)
+    await start(handled, lease_s=uptime.total_seconds() + 60)
+    await queue.enqueue(WORK, Work(2), delay_s=0.1)
+    await until(lambda: handled.ended == [2], "what was delayed is done")
+    await table.becomes("running")
+
+
 async def test_a_crash_is_an_attempt(
     queue: Queue, table: Table, start: StartWorker, handled: Handled
 ) -> None:
@@ -142,6 +155,17 @@ async def test_what_ends_in_time_is_not_handed_back(
     await ending
     assert await table.rows() == []
     assert handled.begun == handled.ended == [1]
+
+
+async def test_a_worker_that_comes_before_the_tables_waits(
+    queue: Queue, table: Table, start: StartWorker, handled: Handled
+) -> None:
+    await table.connection.execute("ALTER TABLE queue_jobs RENAME TO hidden")
+    await start(handled)
+    await asyncio.sleep(0.2)
+    await table.connection.execute("ALTER TABLE hidden RENAME TO queue_jobs")
+    await queue.enqueue(WORK, Work(1))
+    await until(lambda: handled.ended == [1], "it is done")
 
 
 async def test_connections_that_are_cut_cost_nothing(
