@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,12 @@ class Service:
         }
         self.key, self.environment["AUTH_API_KEYS"] = self._new_key()
 
+    def at(self, folder: Path) -> Service:
+        """The same service with the code of another version, which needs nothing else installed."""
+        other = copy(self)
+        other.folder = folder
+        return other
+
     def _new_key(self) -> tuple[str, str]:
         said = self.run("api-key", "proofs")
         (entry,) = re.findall(r"^proofs:\S+$", said, re.MULTILINE)
@@ -127,15 +134,15 @@ class Service:
                 api.process.end(signal.SIGKILL)
 
     def start(self, kind: str = "api", script: Path | None = None, /, **environment: str) -> Api:
-        """One process, just started. The caller ends it."""
-        port, internal_port = free_port(), free_port()
-        ports = {"PORT": str(port), "INTERNAL_PORT": str(internal_port)}
+        """One process, just started, on free ports or on those given. The caller ends it."""
+        ports = {"PORT": str(free_port()), "INTERNAL_PORT": str(free_port()), **environment}
+        port, internal_port = int(ports["PORT"]), int(ports["INTERNAL_PORT"])
         argv, own = self._argv(script)
         process = Process(
             [*argv, kind],
             self._logs / f"{kind}-{port}.log",
             cwd=self.folder,
-            env={**self.environment, **ports, **own, **environment},
+            env={**self.environment, **own, **ports},
         )
         return Api(process, port, internal_port)
 

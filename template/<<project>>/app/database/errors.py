@@ -20,7 +20,7 @@ _AWAY = (
 # DATABASE_STATEMENT_TIMEOUT_S is over, by the server's clock or by ours. (A TimeoutError is an
 # OSError, but to ask again what took so long would only make it worse.)
 _SLOW = (TimeoutError, asyncpg.QueryCanceledError)
-# A migration changed what a prepared statement gives; outside of a transaction asyncpg repeats it.
+# A migration changed what a prepared statement gives.
 _STALE = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
 
 
@@ -29,6 +29,13 @@ class Away(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("The database does not answer.")
+
+
+class Migrated(Unavailable):
+    """A migration came in between: another attempt sees the schema as it is now."""
+
+    def __init__(self) -> None:
+        super().__init__("The database has just been migrated.")
 
 
 def is_stale(error: BaseException | None) -> bool:
@@ -47,7 +54,7 @@ def unavailable(
     if isinstance(error, _SLOW):
         found = Unavailable("The database took too long.")
     elif is_stale(error):
-        found = Unavailable("The database has just been migrated.")
+        found = Migrated()
     elif disconnected or isinstance(error, _AWAY):
         found = Away()
     if found:  # by its type: the text may quote values

@@ -92,18 +92,30 @@ class LentConnection:
     with the real one: prepared statements in asyncpg's cache, JSON as asyncpg's own text codec.
     """
 
-    __slots__ = ("_connection", "_pool", "_proxy")
+    __slots__ = ("_connection", "_pool", "_prepared", "_proxy")
 
     def __init__(self, pool: asyncpg.Pool, proxy: Any) -> None:
         self._pool = pool
         self._proxy = proxy
+        self._prepared = 0
         self._connection: Any = proxy._con  # the adapter needs the real one
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 
+    def transaction(self, **options: Any) -> Any:
+        """A transaction, which has done nothing yet."""
+        self._prepared = 0
+        return self._connection.transaction(**options)
+
+    @property
+    def at_first_statement(self) -> bool:
+        """Whether the transaction has done nothing before its present statement."""
+        return self._prepared == 1 and self._connection.is_in_transaction()
+
     async def prepare(self, query: str, *, name: str | None = None, **_: Any) -> Any:
         """Prepare through asyncpg's cache, which the public method goes past."""
+        self._prepared += 1
         return await self._connection._prepare(query, name=name, use_cache=True)
 
     async def set_type_codec(self, *_: Any, **__: Any) -> None:

@@ -126,7 +126,8 @@ def _upgrade(connection: Connection) -> None:
     stored = _stored(connection)
     config.attributes["unknown"] = stored - known
     newer = {branch_of(revision) for revision in stored - known}
-    for branch in branches(config):
+    # a pattern may have been taken out, the service's own branch not: if it is gone, it is newer
+    for branch in dict.fromkeys([*branches(config), *newer & {OWN_BRANCH}]):
         if branch in newer:  # an older version was rolled out again; what is there stays as it is
             log.warning("migration_skipped", reason="the database is newer", branch=branch)
             continue

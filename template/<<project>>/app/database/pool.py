@@ -15,6 +15,8 @@ from typing import Self
 import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.ext.asyncio import async_sessionmaker
@@ -23,6 +25,7 @@ from sqlalchemy.pool import NullPool
 
 from app.database import metrics
 from app.database.errors import Away
+from app.database.errors import Migrated
 from app.database.errors import is_stale
 from app.database.errors import unavailable
 from app.database.lend import LentConnection
@@ -92,7 +95,7 @@ class Database:
         while True:
             try:
                 return await self._run(statement, arguments)
-            except Away:
+            except (Away, Migrated):
                 if not statement.read or attempt == READ_ATTEMPTS:
                     raise
             metrics.RETRIES.inc()
@@ -171,17 +174,35 @@ class Database:
         return LentConnection(self._pool, await self._acquire())
 
     def _make_engine(self) -> AsyncEngine:
-        engine = create_async_engine(
-            "postgresql+asyncpg://",
-            poolclass=NullPool,
-            async_creator=self._lend,
-            connect_args={"prepared_statement_cache_size": 0},
-        )
+        def connect() -> Any:
+            # as async_creator does, but without SQLAlchemy's own cache of prepared statements
+            api = engine.sync_engine.dialect.loaded_dbapi
+            return api.connect(async_creator_fn=self._lend, prepared_statement_cache_size=0)
+
+        engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, creator=connect)
         # asyncpg gives JSON as text unless each new connection is told otherwise, by two queries
         engine.sync_engine.dialect.supports_native_json_deserialization = False
         self._clock.attach(engine.sync_engine)
+        event.listen(engine.sync_engine, "do_execute", _execute)
         event.listen(engine.sync_engine, "handle_error", _on_error)
         return engine
+
+
+def _execute(cursor: DBAPICursor, sql: str, parameters: Any, context: ExecutionContext) -> bool:
+    """Run a session's statement; once more when a migration came in between and nothing is lost by
+    beginning the transaction again."""
+    connection = context.root_connection.connection
+    lent = connection.driver_connection
+    assert isinstance(lent, LentConnection)
+    try:
+        cursor.execute(sql, parameters)
+    except Exception as error:
+        if not (is_stale(error.__cause__) and lent.at_first_statement):
+            raise
+        lent.forget_statements()
+        connection.rollback()
+        cursor.execute(sql, parameters)
+    return True  # SQLAlchemy has nothing left to do
 
 
 def _on_error(error: ExceptionContext) -> BaseException | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import bindparam
+from sqlalchemy import insert
 from sqlalchemy import select
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSON
@@ -39,7 +40,7 @@ def _given(value: Any) -> dict[str, Any]:
     return {"n": None} if value is None else {"wanted": value}
 
 
-async def test_a_migration_under_a_running_service_costs_one_attempt(
+async def test_a_migration_costs_a_session_that_has_begun_one_attempt(
     servers: dict[str, str], watch: Watch
 ) -> None:
     """Prepared statements whose result changes its type are prepared anew, on every connection."""
@@ -62,6 +63,46 @@ async def test_a_migration_under_a_running_service_costs_one_attempt(
         assert [await in_session() for _ in range(4)] == [Unavailable, 1, 1, 1]
         assert await asyncio.gather(*(in_session(0.05) for _ in range(3))) == [1, 1, 1]
         assert len(await database.fetch(statement, n=5)) == 1
+
+
+async def test_a_session_that_has_done_nothing_begins_again(
+    database: Database, watch: Watch
+) -> None:
+    add = insert(PROBE).values(n=bindparam("n")).returning(PROBE.c.n)
+
+    async def adds(n: int) -> tuple[Any, ...]:
+        async with database.session() as session:
+            added = (await session.execute(add, {"n": n})).one()
+            await session.execute(text("SELECT pg_sleep(0.05)"))  # so that each has its connection
+            return tuple(added)
+
+    assert await asyncio.gather(*(adds(n) for n in range(3))) == [(0,), (1,), (2,)]
+    await watch.connection.execute("ALTER TABLE probe ALTER n TYPE bigint")
+    assert await asyncio.gather(*(adds(n) for n in range(3, 6))) == [(3,), (4,), (5,)]
+    assert await watch.rows() == 6
+
+
+async def test_a_session_sees_the_columns_that_there_are_now(
+    database: Database, watch: Watch
+) -> None:
+    async def shown() -> dict[str, Any]:
+        async with database.session() as session:
+            return dict((await session.execute(text("SELECT * FROM probe"))).mappings().one())
+
+    await watch.connection.execute("INSERT INTO probe VALUES (1)")
+    assert await shown() == {"n": 1}
+    await watch.connection.execute("ALTER TABLE probe ADD more text DEFAULT 'x'")
+    assert await shown() == {"n": 1, "more": "x"}
+
+
+async def test_a_read_whose_row_type_has_changed_is_repeated(
+    database: Database, watch: Watch
+) -> None:
+    whole = Statement("test_whole_rows", select(text("probe AS whole FROM probe")))
+    await watch.connection.execute("INSERT INTO probe VALUES (1)")
+    assert tuple((await database.fetch(whole))[0]["whole"]) == (1,)
+    await watch.connection.execute("ALTER TABLE probe ADD more text DEFAULT 'x'")
+    assert tuple((await database.fetch(whole))[0]["whole"]) == (1, "x")
 
 
 async def test_what_a_prepared_statement_shows_is_never_stale(

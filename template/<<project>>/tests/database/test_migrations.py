@@ -206,6 +206,25 @@ async def test_an_older_version_leaves_a_newer_database(version: Version) -> Non
     assert await version.done() == ["service_1", "service_2", "zebra_1"]
 
 
+@pytest.mark.parametrize(
+    ("gone", "said"), [("service_1", ["service"]), ("zebra_1", [])], ids=["own", "of-a-pattern"]
+)
+async def test_an_older_version_says_that_the_database_is_newer(
+    version: Version, monkeypatch: pytest.MonkeyPatch, gone: str, said: list[str]
+) -> None:
+    """Also one without any revision of its own; a pattern may just have been taken out."""
+    skipped: list[str] = []
+    monkeypatch.setattr(
+        "app.database.migrate.log.warning", lambda _, **said: skipped.append(said["branch"])
+    )
+    version.add("service", 1)
+    version.add("zebra", 1)
+    await version.upgrade()
+    version.remove(gone)
+    await version.upgrade()
+    assert skipped == said
+
+
 async def test_a_locked_table_is_waited_for(
     version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
