@@ -26,13 +26,13 @@ async def hello(scope: Scope, receive: Receive, send: Send) -> None:
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers with what the request is, when all of it is there."""
     request = Request(scope, receive)
-    said = b"<%b %b %b>" % (request.method.encode(), scope["raw_path"], await request.body())
+    said = b"[%b %b %b]" % (request.method.encode(), scope["raw_path"], await request.body())
     await Response(said)(scope, receive, send)
 
 
 def echoed(answer: bytes) -> list[bytes]:
     """The requests to which `echo` gave these answers."""
-    return re.findall(rb"<(.*?)>", answer, re.DOTALL)
+    return re.findall(rb"\[(.*?)\]", answer, re.DOTALL)
 
 
 @asynccontextmanager
