@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import RowMapping
 from sqlalchemy import func
 from sqlalchemy import select
+from sqlalchemy.exc import ProgrammingError
 
 from app.database import Database
 from app.database import DatabaseSettings
@@ -19,13 +20,17 @@ from app.scheduler.cron import zone_named
 from app.scheduler.models import TABLE
 from app.scheduler.models import StoredSchedule
 from app.scheduler.scheduler import STALE
+from app.settings import SettingsError
 from app.settings import load_settings
 
 _LINE = "{:24} {:20} {:20} {:27} {:27} {}"
 
 
 async def find(database: Database) -> list[RowMapping]:
-    """Every schedule, with `state` of its last job and whether some scheduler has it."""
+    """Every schedule, with `state` of its last job and whether some scheduler has it.
+
+    SettingsError when the tables are not there.
+    """
     query = (
         select(
             TABLE,
@@ -35,8 +40,11 @@ async def find(database: Database) -> list[RowMapping]:
         .outerjoin(QueuedJob, QueuedJob.id == StoredSchedule.last_job)
         .order_by(StoredSchedule.name)
     )
-    async with database.session() as session:
-        return list((await session.execute(query)).mappings())
+    try:
+        async with database.session() as session:
+            return list((await session.execute(query)).mappings())
+    except ProgrammingError as error:
+        raise SettingsError("There are no schedules; has `migrate` been run?") from error
 
 
 def _run(_: Namespace) -> int:

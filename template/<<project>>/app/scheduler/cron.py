@@ -57,7 +57,7 @@ class Cron:
 
     def between(self, begin: datetime, end: datetime) -> Iterator[datetime]:
         """The ticks from `begin` to `end`, both included."""
-        tick = self.next(begin - timedelta(microseconds=1))
+        tick = self.next(begin.astimezone(UTC) - timedelta(microseconds=1))
         while tick.astimezone(UTC) <= end:
             yield tick
             tick = self.next(tick)
@@ -67,7 +67,7 @@ class Cron:
 
         What lies before them costs nothing, however long it is.
         """
-        span = timedelta(minutes=1)
+        begin, end, span = begin.astimezone(UTC), end.astimezone(UTC), timedelta(minutes=1)
         while True:
             since = max(begin, end - span)
             found = deque(self.between(since, end), maxlen=count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
 from enum import StrEnum
@@ -89,7 +90,7 @@ class Schedule[P]:
 
         Up to `grace` a tick is late, and then it was missed.
         """
-        punctual = now - grace
+        punctual = now.astimezone(UTC) - grace
         if first >= punctual:
             return list(self.ticks.between(first, now))
         if self.catch_up is CatchUp.SKIP:

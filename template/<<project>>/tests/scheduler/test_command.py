@@ -10,6 +10,7 @@ import pytest
 from app.database import Database
 from app.scheduler.command import SCHEDULES
 from app.scheduler.command import find
+from app.settings import SettingsError
 from tests.scheduler.conftest import DAILY
 from tests.scheduler.conftest import MakeScheduler
 from tests.scheduler.conftest import Tables
@@ -58,3 +59,12 @@ async def test_without_schedules(
     lines, said = await shown(capsys)
     assert len(lines) == 1
     assert said == "0 shown\n"
+
+
+async def test_without_tables(tables: Tables, database: Database) -> None:
+    await tables.connection.execute("ALTER TABLE schedules RENAME TO away")
+    try:
+        with pytest.raises(SettingsError, match="has `migrate` been run"):
+            await find(database)
+    finally:
+        await tables.connection.execute("ALTER TABLE away RENAME TO schedules")

@@ -143,8 +143,27 @@ def test_ticks_are_shown_in_their_zone() -> None:
 
 def test_what_comes_again_is_not_put_off_until_next_year() -> None:
     """Then the clock is as far off as it is now; but between it was not."""
-    cron = Cron("*/10 2 25 10 *", "Europe/Berlin")
-    assert cron.next(at("2026-10-25T02:55+02:00")) == at("2026-10-25T02:00+01:00")
+    again = shown("*/10 2 25 10 *", "Europe/Berlin", "2026-10-25T02:55+02:00", 1)
+    assert again == ["25 02:00+0100"]
+
+
+def test_where_it_is_asked_from_is_no_matter() -> None:
+    """Python subtracts on the clock of the zone, if it is asked with one."""
+    cron = Cron("0 2 * * *", "Europe/Berlin")
+    [begin, end] = (datetime(2026, 10, 25, hour, tzinfo=cron.zone, fold=1) for hour in (2, 4))
+    assert list(cron.between(begin, end)) == []
+    assert cron.latest(1, begin, end) == []
+    hourly = Cron("0 * * * *", "Europe/Berlin")
+    assert [f"{tick:%H%z}" for tick in hourly.between(begin, end)] == [
+        "02+0100",
+        "03+0100",
+        "04+0100",
+    ]
+    assert [f"{tick:%H%z}" for tick in hourly.latest(9, begin, end)] == [
+        "02+0100",
+        "03+0100",
+        "04+0100",
+    ]
 
 
 @pytest.mark.parametrize(
