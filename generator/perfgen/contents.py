@@ -1,6 +1,7 @@
 """What the template holds of one pattern."""
 
 import re
+from collections.abc import Iterable
 from collections.abc import Mapping
 from fnmatch import fnmatch
 from typing import Any
@@ -9,11 +10,17 @@ from perfgen import sources
 from perfgen.catalogue import Pattern
 
 
-def contents(pattern: Pattern) -> dict[str, Any]:
+def contents(pattern: Pattern, catalogue: Iterable[Pattern]) -> dict[str, Any]:
     """The files a service gets with the pattern, the tests among them, the settings they read, their metrics."""
     files = sources.embedded(None).files("template")
     service = {_relative(path): content for path, content in files.items()}
-    own = {path: content for path, content in sorted(service.items()) if _belongs(path, pattern)}
+    others = [other for other in catalogue if other.name != pattern.name]
+    own = {
+        path: content
+        for path, content in sorted(service.items())
+        if _named_for(path, pattern)
+        or (_listed(path, pattern) and not any(_named_for(path, other) for other in others))
+    }
     text = b"\n".join(own.values()).decode("utf-8", "replace")
     return {
         "settings": _words(text, pattern.traces.get("environment", []), r"[A-Z0-9_]+"),
@@ -28,10 +35,11 @@ def _relative(path: str) -> str:
     return path.split("/", 2)[-1].removesuffix(".jinja")
 
 
-def _belongs(path: str, pattern: Pattern) -> bool:
-    """Whether a service without the pattern lacks the file: the rules of `_exclude` in copier.yml."""
+def _named_for(path: str, pattern: Pattern) -> bool:
+    """Whether a service without the pattern lacks the file by its name: the rules of `_exclude` in copier.yml."""
     name = pattern.name
-    anchored = (
+    return _under(
+        path,
         f"app/{name}",
         f"app/*/with_{name}.py",
         f"tests/{name}",
@@ -39,9 +47,16 @@ def _belongs(path: str, pattern: Pattern) -> bool:
         f"migrations/versions/{name}",
         f"deploy/components/{name}",
         f"dev/{name}.*",
-        *(file.lstrip("/") for file in pattern.files),
     )
-    return any(fnmatch(path, rule) or fnmatch(path, f"{rule}/*") for rule in anchored)
+
+
+def _listed(path: str, pattern: Pattern) -> bool:
+    """The same by the `files` of its manifest."""
+    return _under(path, *(file.lstrip("/") for file in pattern.files))
+
+
+def _under(path: str, *rules: str) -> bool:
+    return any(fnmatch(path, rule) or fnmatch(path, f"{rule}/*") for rule in rules)
 
 
 def _metrics(files: Mapping[str, bytes]) -> list[str]:

@@ -62,7 +62,7 @@ CASES = {
         "--without example",
     ),
     "needed hidden pattern": (
-        ["shop", "--with", "cache", "--without", "redis"],
+        ["shop", "--preset", "minimal", "--with", "cache", "--without", "redis"],
         "cache needs redis",
         "--without cache",
     ),

@@ -35,7 +35,7 @@ def patterns(
         _refresh()
         return
     pattern = catalogue.get(name)
-    facts = _facts(catalogue, pattern) | _generated(pattern, output)
+    facts = _facts(catalogue, pattern) | _generated(catalogue, pattern, output)
     _tell(facts, output)
     output.result(facts)
 
@@ -94,13 +94,13 @@ def _facts(catalogue: Catalogue, pattern: Pattern) -> dict[str, Any]:
     }
 
 
-def _generated(pattern: Pattern, output: Output) -> dict[str, Any]:
+def _generated(catalogue: Catalogue, pattern: Pattern, output: Output) -> dict[str, Any]:
     """What the template holds of the pattern; nothing where it is not at hand."""
     from perfgen.contents import contents
     from perfgen.errors import Refused
 
     try:
-        return contents(pattern)
+        return contents(pattern, catalogue)
     except (Refused, OSError) as error:
         output.note(f"The files of the template cannot be listed: {error}")
         return {"settings": [], "metrics": [], "files": [], "tests": []}

@@ -152,6 +152,11 @@ class Jobs:
         """How many jobs are being done, as the queue knows it."""
         return self._count("SELECT count(*) FROM queue_jobs WHERE state = 'running'")
 
+    def only_failed(self) -> int:
+        """How many jobs have failed for good, when there are no others in the queue; else 0."""
+        state, _, count = self.states().partition(" ")
+        return int(count) if state == "failed" and count.isdigit() else 0
+
     def states(self) -> str:
         """What is still in the queue: how many of each state."""
         return self._postgres.sql(
