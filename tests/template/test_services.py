@@ -1,6 +1,7 @@
 """The presets and a covering array of sets: linted, typed, started as in production, tested.
 
-The presets belong to `make test`; the whole array to `make proofs`.
+The presets belong to `make test`, which runs the own tests of the smallest and the largest; the whole array to
+`make proofs`.
 """
 
 from __future__ import annotations
@@ -26,18 +27,20 @@ from tests.template.tree import Tree
 
 MISSING_HERE = "there is no pgbouncer on this machine"  # .ci/run installs it
 
-pytestmark = [
-    pytest.mark.timeout(900),
-    pytest.mark.parametrize(
-        "chosen",
-        [
-            pytest.param(
-                chosen, id=str(chosen), marks=[] if chosen in presets() else pytest.mark.slow
-            )
-            for chosen in booted()
-        ],
-    ),
-]
+pytestmark = pytest.mark.timeout(900)
+
+
+def proved(quick: list[Chosen]) -> pytest.MarkDecorator:
+    """Every set, and those that are not `quick` in `make proofs` only."""
+    every = [
+        pytest.param(chosen, id=str(chosen), marks=[] if chosen in quick else pytest.mark.slow)
+        for chosen in booted()
+    ]
+    return pytest.mark.parametrize("chosen", every)
+
+
+by_size = sorted(presets(), key=lambda chosen: len(chosen.patterns))
+THE_PRESETS, THE_EXTREMES = proved(by_size), proved([by_size[0], by_size[-1]])
 
 
 @pytest.fixture
@@ -68,17 +71,20 @@ def own_tools(chosen: Chosen, tree: Tree) -> Path:
     return machine.environment(tree.path, chosen.python, dev=True) / "bin"
 
 
+@THE_PRESETS
 def test_lint(chosen: Chosen, tree: Tree, own_tools: Path, proving: Proving) -> None:
     with proving("linted", chosen):
         machine.run(own_tools / "ruff", "check", "--no-cache", ".", cwd=tree.path)
         machine.run(own_tools / "ruff", "format", "--no-cache", "--check", ".", cwd=tree.path)
 
 
+@THE_PRESETS
 def test_types(chosen: Chosen, copy: Path, own_tools: Path, proving: Proving) -> None:
     with proving("typed", chosen):
         machine.run(own_tools / "mypy", "--strict", ".", cwd=copy)
 
 
+@THE_PRESETS
 def test_starts_with_its_own_lock_only(
     chosen: Chosen, copy: Path, urls: dict[str, str], tmp_path: Path, proving: Proving
 ) -> None:
@@ -97,6 +103,7 @@ def test_starts_with_its_own_lock_only(
         assert [name for name in promised if name not in metrics] == []
 
 
+@THE_EXTREMES
 def test_passes_its_own_tests(
     chosen: Chosen, copy: Path, own_tools: Path, urls: dict[str, str], proving: Proving
 ) -> None:

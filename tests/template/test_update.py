@@ -10,14 +10,19 @@ import yaml
 
 from maintain import template as source
 from perfgen import releases
+from tests.proofs.harness.postgres import Postgres
 from tests.template import hello
 from tests.template import machine
+from tests.template import servers
 from tests.template import versions
 from tests.template.report import Proving
 from tests.template.sets import CATALOGUE
+from tests.template.sets import DEFAULT_PYTHON
 from tests.template.sets import MENU
 from tests.template.tree import Tree
 
+# In `make test`: one that others build on and one with tables; all in `make proofs`.
+QUICK = ("cache", "queue")
 RELEASED = releases.bundled(source.ROOT / "releases")
 
 
@@ -35,7 +40,10 @@ def with_all(repository: Path, shared: Path) -> Path:
     )
 
 
-@pytest.mark.parametrize("name", MENU)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in MENU],
+)
 def test_off_and_on_again_is_as_fresh(
     name: str, repository: Path, with_all: Path, tmp_path: Path, proving: Proving
 ) -> None:
@@ -51,10 +59,10 @@ def test_off_and_on_again_is_as_fresh(
         assert versions.differences(service, with_all) == []
 
 
-@pytest.mark.parametrize("released", RELEASED, ids=lambda released: released.tag)
-def test_a_service_of_a_release_becomes_a_fresh_one(
-    released: releases.Release, template: Path, tmp_path: Path, proving: Proving
-) -> None:
+@pytest.fixture(params=RELEASED, ids=lambda released: released.tag)
+def old_service(request: pytest.FixtureRequest, template: Path, tmp_path: Path) -> Path:
+    """A service of that release with all that it had. Its source, `../template`, is ahead of it."""
+    released: releases.Release = request.param
     store, repository = tmp_path / "store", tmp_path / "template"
     releases.create(store)
     releases.load(RELEASED, store)
@@ -66,11 +74,43 @@ def test_a_service_of_a_release_becomes_a_fresh_one(
         versions.git("rm", "-r", "--quiet", part, cwd=repository)
     shutil.copytree(template, repository, dirs_exist_ok=True)
     versions.release(repository, versions.NOW)
-    with proving("updated", f"from {released.tag}"):
-        versions.update(service)
-    answered = Tree(service).answers["patterns"]
-    fresh = versions.new(repository, tmp_path / "fresh", answered, versions.NOW)
-    assert versions.differences(service, fresh) == []
+    return service
+
+
+def test_a_service_of_a_release_becomes_a_fresh_one(
+    old_service: Path, tmp_path: Path, proving: Proving
+) -> None:
+    answers = Tree(old_service).answers
+    with proving("updated", f"from {answers['_commit']}"):
+        versions.update(old_service)
+    repository = tmp_path / "template"
+    fresh = versions.new(repository, tmp_path / "fresh", answers["patterns"], versions.NOW)
+    assert versions.differences(old_service, fresh) == []
+
+
+def test_its_data_is_there_after_migrating(old_service: Path, postgres: Postgres) -> None:
+    """Also when patterns with tables of their own come, and go again."""
+    had = Tree(old_service).answers["patterns"]
+    with servers.database(postgres) as url:
+        env, name = {"DATABASE_URL": url, "ENVIRONMENT": "development"}, url.rpartition("/")[2]
+
+        def app(command: str) -> None:
+            python = machine.environment(old_service, DEFAULT_PYTHON, dev=False) / "bin" / "python"
+            machine.run(python, "-m", "app", command, cwd=old_service, env=env)
+
+        def rows() -> str:
+            everything = "SELECT md5(string_agg(t::text, ',' ORDER BY id)), count(*) FROM"
+            counted = (postgres.sql(f"{everything} {table} t", name) for table in ("users", "items"))
+            return " ".join(counted)
+
+        app("migrate")
+        app("seed")
+        before = rows()
+        assert "|100" in before
+        for patterns in (had, MENU, had):
+            versions.update(old_service, patterns)
+            app("migrate")
+            assert rows() == before
 
 
 def test_a_changed_template_arrives_whole(
