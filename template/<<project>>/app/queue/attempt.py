@@ -74,7 +74,7 @@ class Attempt:
             self.task.cancel()
 
     async def run(self) -> None:
-        """Do the job; raises CancelledError when it was not `cancel` that cancelled."""
+        """Do the job; raises CancelledError when somebody else than `cancel` cancelled it."""
         kind, started = self.handler.kind, perf_counter()
         self._identify()
         limit = asyncio.timeout(kind.timeout_s)
@@ -82,15 +82,15 @@ class Attempt:
             async with limit:
                 await self.handler.run(self._job())
             self.outcome = Outcome.DONE
-        except asyncio.CancelledError:
-            if self.cut is None:
+        except asyncio.CancelledError as error:
+            if self.cut:
+                self.outcome = self.cut
+            elif self.task and self.task.cancelling():
                 raise
-            self.outcome = self.cut
+            else:  # what the handler awaited was cancelled, not the handler
+                self._fail(Outcome.ERROR, error)
         except Exception as error:
-            failed = Outcome.TIMEOUT if limit.expired() else Outcome.ERROR
-            self.outcome = self.cut or failed
-            self.error = describe(error)
-            log.warning("job_attempt_failed", **self.named, error=self.error, exc_info=error)
+            self._fail(Outcome.TIMEOUT if limit.expired() else Outcome.ERROR, error)
         metrics.DURATION.labels(kind.name, self.outcome).observe(perf_counter() - started)
 
     async def tell(self, error: str) -> None:
@@ -111,6 +111,11 @@ class Attempt:
         job_id, attempt = self.key
         return {"job": job_id, "kind": self.handler.kind.name, "attempt": attempt}
 
+    def _fail(self, how: Outcome, error: BaseException) -> None:
+        self.outcome = self.cut or how
+        self.error = describe(error)
+        log.warning("job_attempt_failed", **self.named, error=self.error, exc_info=error)
+
     def _identify(self) -> None:
         """Log under the id of the request that asked for the job."""
         request_id.set(self.row["request_id"] or f"job-{self.row['id']}")
@@ -121,7 +126,7 @@ class Attempt:
         return Job(id=job_id, payload=payload, attempt=attempt)
 
 
-def describe(error: Exception) -> str:
+def describe(error: BaseException) -> str:
     """An error as text that PostgreSQL can hold."""
     said = f"{type(error).__name__}: {error}".replace("\0", "")
     return said[:ERROR_LENGTH].encode(errors="replace").decode()

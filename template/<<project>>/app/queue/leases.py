@@ -100,8 +100,13 @@ class Leases:
         return sum(row["state"] == "ready" for row in rows), attempts, len(rows) == MOST
 
     async def prune(self) -> int:
-        """Forget jobs whose time is over; how many."""
-        return len(await self._connection.fetch(PRUNE, most=MOST))
+        """Forget all jobs whose time is over; how many."""
+        forgotten, more = 0, True
+        while more:
+            rows = await self._connection.fetch(PRUNE, most=MOST)
+            forgotten += len(rows)
+            more = len(rows) == MOST
+        return forgotten
 
     async def observe(self) -> None:
         """Count the jobs for the metrics."""

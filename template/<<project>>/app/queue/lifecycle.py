@@ -2,6 +2,9 @@
 
 A worker owns a job while `worker` and `attempts` are what they were when it took it. Who has lost
 it, because the lease ran out, changes nothing any more.
+
+What is due is compared with now(), which an index can be searched for. What becomes due is counted
+from clock_timestamp(): a statement may have waited for a lock since now().
 """
 
 from __future__ import annotations
@@ -53,8 +56,9 @@ TAKE = _statement(
         SELECT id FROM queue_jobs
         WHERE state = 'ready' AND kind = ANY(:kinds)
             AND (NOT alone OR (:may_alone AND id = (
-                SELECT min(id) FROM queue_jobs
+                SELECT id FROM queue_jobs
                 WHERE state = 'ready' AND alone AND kind = ANY(:kinds)
+                ORDER BY priority DESC, id LIMIT 1
             )))
         ORDER BY priority DESC, id LIMIT :free FOR UPDATE SKIP LOCKED
     )
@@ -144,8 +148,8 @@ EXPIRE = _statement(
     """
     WITH late AS (
         SELECT id, state AS was FROM queue_jobs
-        WHERE state IN ('delayed', 'running') AND due_at <= clock_timestamp()
-            AND (state = 'delayed' OR pg_postmaster_start_time() < clock_timestamp() - :lease)
+        WHERE state IN ('delayed', 'running') AND due_at <= now()
+            AND (state = 'delayed' OR pg_postmaster_start_time() < now() - :lease)
         ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED
     )
     UPDATE queue_jobs job
@@ -167,7 +171,7 @@ PRUNE = _statement(
     "job_prune",
     """
     DELETE FROM queue_jobs WHERE id IN (
-        SELECT id FROM queue_jobs WHERE state = 'done' AND due_at <= clock_timestamp()
+        SELECT id FROM queue_jobs WHERE state = 'done' AND due_at <= now()
         LIMIT :most FOR UPDATE SKIP LOCKED
     ) RETURNING id
     """,

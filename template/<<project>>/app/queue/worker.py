@@ -135,7 +135,10 @@ class Worker:
                 attempt.cancel(Outcome.LOST)
 
     async def _finish(self) -> None:
-        """Wait for what is running; then cancel it and hand it back."""
+        """Wait for what is running; then cancel it and hand it back.
+
+        What has ended by then, and only has to say so, gets that time to be heard.
+        """
         tasks = {a.task: a for a in self._running.values() if a.task}
         if not tasks:
             return
@@ -143,12 +146,18 @@ class Worker:
         if not unfinished:
             return
         for task in unfinished:
-            tasks[task].cancel(Outcome.HANDED_BACK)
-        ended, stuck = await asyncio.wait(unfinished, timeout=self._patience_s / 2)
+            if tasks[task].outcome is None:
+                tasks[task].cancel(Outcome.HANDED_BACK)
+        ended, late = await asyncio.wait(unfinished, timeout=self._patience_s / 2)
+        unheard = {task for task in late if tasks[task].outcome}
+        for task in unheard:  # it holds the connection
+            task.cancel()
+        self._hooks |= unheard
         back = [a.key for t, a in tasks.items() if t in ended and a.outcome is Outcome.HANDED_BACK]
         with suppress(Unavailable):  # then their leases run out
             returned = await self._leases.hand_back(back)
-            log.info("jobs_handed_back", jobs=returned, stuck=len(stuck))
+            stuck = len(late) - len(unheard)
+            log.info("jobs_handed_back", jobs=returned, stuck=stuck, unheard=len(unheard))
 
 
 async def _repeat(every_s: float, do: Callable[[], Awaitable[object]]) -> None:

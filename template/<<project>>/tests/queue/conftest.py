@@ -48,7 +48,7 @@ class Handled:
         self.now = self.most = 0
         self.gate = asyncio.Event()
         self.gate.set()
-        self.raises: Exception | None = None
+        self.raises: BaseException | None = None
 
     def handler(self) -> Handler[Work]:
         """It, as a pattern would give it."""

@@ -79,6 +79,18 @@ async def test_what_may_have_killed_its_worker_has_its_last_attempt_alone(
     assert handled.failed == []
 
 
+async def test_of_what_runs_alone_the_higher_priority_goes_first(
+    queue: Queue, table: Table, start: StartWorker, handled: Handled
+) -> None:
+    for n, priority in enumerate([-1, 5, 5]):
+        await queue.enqueue(WORK, Work(n), priority=priority)
+    await table.change("alone = true, attempts = 2")
+    await queue.enqueue(WORK, Work(3))
+    await start(handled, concurrency=1)
+    await table.becomes()
+    assert handled.ended == [1, 2, 3, 0]
+
+
 async def test_a_long_job_is_not_taken_twice(
     queue: Queue, table: Table, start: StartWorker, handled: Handled
 ) -> None:
@@ -155,6 +167,41 @@ async def test_what_ends_in_time_is_not_handed_back(
     await ending
     assert await table.rows() == []
     assert handled.begun == handled.ended == [1]
+
+
+async def test_what_has_ended_may_still_say_so_when_the_time_is_over(
+    queue: Queue, table: Table, start: StartWorker, handled: Handled
+) -> None:
+    """Five jobs are done; the statement that says so of the first waits for somebody's lock."""
+    worker = await start(handled, patience_s=2, lease_s=15)
+    handled.gate.clear()
+    for n in range(5):
+        await queue.enqueue(WORK, Work(n))
+    await until(lambda: handled.now == 5, "they run")
+    async with table.connection.transaction():
+        await table.connection.execute("SELECT FROM queue_jobs FOR UPDATE")
+        handled.gate.set()
+        await until(lambda: len(handled.ended) == 5, "they end")
+        ending = asyncio.create_task(worker.__aexit__(None, None, None))
+        await asyncio.sleep(2.1)  # longer than its patience
+        assert not ending.done()
+    await ending
+    assert await table.rows() == []
+
+
+async def test_what_is_not_heard_does_not_keep_a_worker_from_ending(
+    queue: Queue, table: Table, start: StartWorker, handled: Handled
+) -> None:
+    worker = await start(handled, patience_s=0.2, lease_s=15)
+    handled.gate.clear()
+    await queue.enqueue(WORK, Work(1))
+    await until(lambda: handled.now == 1, "it runs")
+    async with table.connection.transaction():
+        await table.connection.execute("SELECT FROM queue_jobs FOR UPDATE")
+        handled.gate.set()
+        await until(lambda: handled.ended == [1], "it ends")
+        await worker.__aexit__(None, None, None)
+        assert not worker._running
 
 
 async def test_a_worker_that_comes_before_the_tables_waits(

@@ -1,13 +1,18 @@
 """A worker does each job, again when it fails, and no more than it may."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
+from app.database import Statement
 from app.queue import Kind
 from app.queue import Queue
+from app.queue import leases
+from app.queue.lifecycle import EXPIRE
+from app.queue.lifecycle import PRUNE
 from tests.queue.conftest import WORK
 from tests.queue.conftest import Handled
 from tests.queue.conftest import StartWorker
@@ -129,6 +134,18 @@ async def test_what_takes_too_long_has_failed(
     assert slow.now == 0
 
 
+async def test_what_awaits_something_cancelled_has_failed(
+    queue: Queue, table: Table, start: StartWorker
+) -> None:
+    once = Handled(Kind("once", Work, attempts=1))
+    once.raises = asyncio.CancelledError("not the job")
+    await start(once, lease_s=60)
+    await queue.enqueue(once.kind, Work(1))
+    await table.becomes("failed")
+    await until(lambda: once.failed, "the hook is told")
+    assert once.failed == [(1, "CancelledError: not the job")]
+
+
 async def test_a_payload_that_cannot_be_read_fails_by_itself(
     queue: Queue, table: Table, start: StartWorker, handled: Handled
 ) -> None:
@@ -186,3 +203,30 @@ async def test_a_key_answers_until_its_time_is_over(
     assert await worker._leases.prune() == 1
     assert await queue.enqueue(WORK, Work(1), key="k") != job_id
     await until(lambda: handled.ended == [1, 1], "it is done anew")
+
+
+async def test_more_keys_than_one_statement_forgets(
+    queue: Queue,
+    table: Table,
+    start: StartWorker,
+    handled: Handled,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(leases, "MOST", 3)
+    for n in range(10):
+        await queue.enqueue(WORK, Work(n), key=f"k{n}")
+    await table.change("state = 'done', due_at = now() - interval '1 hour'")
+    await start(handled)
+    await table.becomes()
+    assert handled.begun == []
+
+
+@pytest.mark.parametrize("statement", [EXPIRE, PRUNE], ids=["expire", "prune"])
+async def test_what_is_due_is_found_by_its_index(table: Table, statement: Statement) -> None:
+    values = {"lease": timedelta(seconds=1), "most": 1, "error": ""}
+    arguments = [values[name] for name in statement.names]
+    async with table.connection.transaction():
+        await table.connection.execute("SET LOCAL enable_seqscan = off")
+        plan = await table.connection.fetch(f"EXPLAIN {statement.sql}", *arguments)
+    searched = [line for (line,) in plan if "Index Cond" in line and "due_at <= now()" in line]
+    assert searched, plan
