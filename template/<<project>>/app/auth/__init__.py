@@ -7,9 +7,11 @@ from starlette.types import ASGIApp
 from app.auth.command import API_KEY
 from app.auth.keyset import KeySet
 from app.auth.middleware import Authentication
+from app.auth.middleware import is_public
 from app.auth.openapi import describe_security
 from app.auth.principal import Principal
 from app.auth.principal import require
+from app.auth.refusal import GUESSES
 from app.auth.settings import AuthSettings
 from app.auth.tokens import Tokens
 from app.pattern import Pattern
@@ -17,10 +19,12 @@ from app.pattern import Resource
 from app.service import Service
 
 __all__ = [
+    "GUESSES",
     "AuthSettings",
     "Authentication",
     "Principal",
     "describe_security",
+    "is_public",
     "pattern",
     "require",
 ]

@@ -31,8 +31,15 @@ _READS = frozenset({"GET", "HEAD"})
 _HEADERS = frozenset({b"authorization", b"x-api-key"})
 
 
+def is_public(scope: Scope) -> bool:
+    """Whether everybody may ask this, whatever credentials are sent."""
+    return scope["path"] in PUBLIC_PATHS and scope.get("method") in _READS
+
+
 class Authentication:
     """ASGI middleware that sets `scope["principal"]`, or refuses the request.
+
+    A request that is refused has the reason in `scope["refusal"]`.
 
     Reads need the scope `read`, everything else `write`. Only OPTIONS and PUBLIC_PATHS pass
     without credentials, and reads when `public_reads` is set; credentials that are sent must be
@@ -57,10 +64,9 @@ class Authentication:
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
         method = scope.get("method")  # a websocket has none, and may do what a write may
-        reads = method in _READS
-        if method != "OPTIONS" and not (reads and scope["path"] in PUBLIC_PATHS):
+        if method != "OPTIONS" and not is_public(scope):
             try:
-                await self._admit(scope, reads)
+                await self._admit(scope, method in _READS)
             except Refused as refused:
                 return await _refuse(scope, send, refused)
         await self._app(scope, receive, send)
@@ -120,6 +126,7 @@ def _credential(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bool] | 
 async def _refuse(scope: Scope, send: Send, refused: Refused) -> None:
     refusal = refused.refusal
     count(refusal)
+    scope["refusal"] = refusal
     if scope["type"] == "websocket":
         # before it was accepted: the server answers 403
         return await send({"type": "websocket.close", "code": 1008})

@@ -32,6 +32,11 @@ class Refusal(Enum):
         self.challenge = f'Bearer realm="{NAME}"' + (f', error="{error}"' if error else "")
 
 
+# Who sends one of these has shown nothing that was ever valid. An expired token is none of them:
+# only one that the issuer has signed is told that it expired.
+GUESSES = frozenset({Refusal.MISSING, Refusal.MALFORMED, Refusal.UNKNOWN_KEY, Refusal.BAD_TOKEN})
+
+
 class Refused(Exception):
     """The request is refused; `retry_after` seconds later it may not be."""
 

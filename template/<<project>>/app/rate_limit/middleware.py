@@ -8,6 +8,8 @@ from starlette.types import Receive
 from starlette.types import Scope
 from starlette.types import Send
 
+from app.auth import GUESSES
+from app.auth import is_public
 from app.http.errors import send_problem
 from app.rate_limit.limits import RateLimits
 from app.rate_limit.policy import Decision
@@ -17,6 +19,7 @@ from app.rate_limit.policy import fields
 class Admission:
     """ASGI middleware within authentication: no request passes that is not admitted.
 
+    What is public passes uncounted: who balances must not take "too often" for "not healthy".
     `scope["rate_limit"]` is what was decided.
     """
 
@@ -26,7 +29,7 @@ class Admission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or is_public(scope):
             return await self._app(scope, receive, send)
         decision = await self._limits.admit(scope)
         scope["rate_limit"] = [decision]
@@ -37,11 +40,11 @@ class Admission:
 
 
 class AroundAuthentication:
-    """ASGI middleware that adds the header fields to every answer.
+    """ASGI middleware that adds the header fields to every answer on which something was decided.
 
-    An answer on which nothing was decided is authentication's refusal. It counts for the client's
-    address, and beyond the limit of that it is replaced. Valid credentials are not held up by what
-    others at the same address get wrong.
+    What authentication refuses as a guess counts for the client's address, and beyond the limit of
+    that the answer is replaced. Its other refusals are left as they are, and valid credentials are
+    not held up: others at the same address may guess.
     """
 
     def __init__(self, app: ASGIApp, limits: RateLimits) -> None:
@@ -58,14 +61,15 @@ class AroundAuthentication:
             nonlocal replaced
             if message["type"] == "http.response.start":
                 decisions = scope.get("rate_limit")
-                if decisions is None:
+                if decisions is None and scope.get("refusal") in GUESSES:
                     decision = await self._limits.admit(scope)
                     scope["rate_limit"] = decisions = [decision]
                     if not decision.admitted:
                         await _refuse(send_with_fields, decision)
                         replaced = True
                         return
-                message["headers"] = [*message["headers"], *fields(decisions)]
+                if decisions:
+                    message["headers"] = [*message["headers"], *fields(decisions)]
             elif replaced:
                 return
             await send(message)
