@@ -2,7 +2,8 @@
 
 It keeps what it is sent, says at once of a Deployment that it has rolled out and of a Job that it is
 complete, refuses to change a Job as the real one does, and remembers the order of what was done.
-Images named `broken` never become ready, and their Jobs fail.
+Images named `broken` never become ready, and their Jobs fail. Jobs of images named `absent` never
+begin; they fail at their deadline, if they have one.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tests.template.discovery import discovered
 
 Object = dict[str, Any]
 BROKEN = "broken"
+ABSENT = "absent"
 
 
 @dataclass
@@ -50,14 +52,29 @@ class Cluster:
         if kind == "Deployment":
             one["status"] = _rolled_out(one)
         if kind == "Job":
-            state = "Failed" if BROKEN in _image(one) else "Complete"
-            one["status"] = {"conditions": [{"type": state, "status": "True"}]}
+            one["status"] = _run(one)
         self.objects[kind, namespace, name] = one
         return one
 
 
 def _image(one: Object) -> str:
     return str(one["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def _run(job: Object) -> Object:
+    """The status of a Job that was just created."""
+    if ABSENT not in _image(job):
+        return _ended("Failed" if BROKEN in _image(job) else "Complete")
+    if limit := job["spec"].get("activeDeadlineSeconds"):
+        late = _ended("Failed", "Job was active longer than specified deadline")
+        timer = threading.Timer(limit, job.update, [{"status": late}])
+        timer.daemon = True
+        timer.start()
+    return {"active": 1}
+
+
+def _ended(how: str, message: str = "") -> Object:
+    return {"conditions": [{"type": how, "status": "True", "message": message}]}
 
 
 def _rolled_out(one: Object) -> Object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -94,6 +95,47 @@ def test_a_rollout_that_gets_stuck_fails(service: Path, cluster: Cluster) -> Non
     assert "kubectl -n staging rollout undo deployment demo-api" in said
 
 
+def own_migration(service: Path, **said: str) -> None:
+    """The environment gets the migration that the component's has as an example, with this in it."""
+    text = (service / "deploy" / manifests.MIGRATION / "kustomization.yaml").read_text()
+    example = "\n".join(re.findall(r"(?m)^#   (.*)", text))
+    for name, value in said.items():
+        example, found = re.subn(rf"\b{name}: \S+", f"{name}: {value}", example)
+        assert found == 1, name
+    own = service / "deploy/overlays" / SPACE / "migration"
+    own.mkdir()
+    (own / "kustomization.yaml").write_text(example)
+
+
+def test_a_migration_that_cannot_begin_ends(service: Path, cluster: Cluster) -> None:
+    """And the next one is not refused."""
+    own_migration(service, activeDeadlineSeconds="1", key="DATABASE_URL")
+    code, said = deploy(service, cluster, "registry.example.com/absent:1")
+    assert code != 0
+    assert "The migration has failed. Nothing was rolled out" in said
+    assert "Job was active longer than specified deadline" in said
+    assert not cluster.names("Deployment")
+    code, said = deploy(service, cluster)
+    assert code == 0, said
+
+
+def test_an_environment_has_a_migration_of_its_own(service: Path, cluster: Cluster) -> None:
+    own_migration(service)
+    code, said = deploy(service, cluster)
+    assert code != 0
+    assert "lacks MIGRATION_DATABASE_URL." in " ".join(said.split())
+    cluster.objects["Secret", SPACE, "demo-secrets"]["data"]["MIGRATION_DATABASE_URL"] = "eA=="
+    code, said = deploy(service, cluster)
+    assert code == 0, said
+    spec = cluster.objects["Job", SPACE, "demo-migrate"]["spec"]
+    assert spec["activeDeadlineSeconds"] == 7200
+    assert spec["template"]["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+    one = container(spec["template"])
+    assert one["image"] == IMAGE
+    key = {"name": "demo-secrets", "key": "MIGRATION_DATABASE_URL"}
+    assert one["env"] == [{"name": "DATABASE_URL", "valueFrom": {"secretKeyRef": key}}]
+
+
 def test_a_migration_under_way_is_left_alone(service: Path, cluster: Cluster) -> None:
     assert deploy(service, cluster)[0] == 0
     [job] = [one for (kind, _, _), one in cluster.objects.items() if kind == "Job"]
@@ -102,6 +144,7 @@ def test_a_migration_under_way_is_left_alone(service: Path, cluster: Cluster) ->
     code, said = deploy(service, cluster)
     assert code != 0
     assert "A migration is under way" in said
+    assert "kubectl -n staging delete job demo-migrate" in said
     assert not cluster.done
 
 

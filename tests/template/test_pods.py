@@ -55,8 +55,8 @@ def test_a_pod_has_time_to_end(tree: Tree, every: list[Build]) -> None:
             force, drain = float(known["SHUTDOWN_FORCE_S"]), float(known["SHUTDOWN_DRAIN_S"])
             assert pod["spec"]["terminationGracePeriodSeconds"] > sleep + force > drain
             assert bool(hook) == (container(pod)["args"] == ["api"])
-            if hook:  # its connections are back before the next pod takes any
-                assert one["spec"]["minReadySeconds"] > sleep + drain
+            # its connections are back before the next pod takes any
+            assert one["spec"]["minReadySeconds"] > sleep + force
 
 
 @EVERY_SET
@@ -73,10 +73,9 @@ def test_the_autoscaler_keeps_to_the_answer(chosen: Chosen, tree: Tree, every: l
 def test_there_are_as_many_as_the_budget_of_connections_counts(
     chosen: Chosen, tree: Tree, every: list[Build]
 ) -> None:
-    """During a rollout one more of each: the next begins when the last has surely ended."""
+    """During a rollout one more of each: that the last has ended by then is tested above."""
     said = re.search(r"PROCESSES.*= (\{.*\})", tree.files["app/about.py"])
     counted = json.loads(said.group(1)) if said else {}
-    force = float(documented(tree)["SHUTDOWN_FORCE_S"])
     for built in every:
         for one in built.kind("Deployment"):
             spec = one["spec"]
@@ -86,7 +85,13 @@ def test_there_are_as_many_as_the_budget_of_connections_counts(
                 assert "replicas" not in spec
             else:
                 assert spec["replicas"] == counted[process]
-                assert spec["minReadySeconds"] > force
+
+
+@EVERY_SET
+def test_a_job_ends_even_if_it_cannot_begin(every: list[Build]) -> None:
+    for built in every:
+        for one in built.kind("Job"):
+            assert one["spec"]["activeDeadlineSeconds"] > 0
 
 
 @EVERY_SET

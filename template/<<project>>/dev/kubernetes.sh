@@ -55,24 +55,32 @@ check_secret() {
 # Conditions of a Job that hold, such as Complete.
 conditions() { cluster get job "$1" --output='jsonpath={.status.conditions[?(@.status=="True")].type}'; }
 
+# Why a Job failed, as Kubernetes puts it.
+reason() { cluster get job "$1" --output='jsonpath={.status.conditions[?(@.type=="Failed")].message}'; }
+
 migrate() {
     job=$(named Job "$1")
     if [ -n "$(cluster get job "$job" --ignore-not-found --output='jsonpath={.status.active}')" ]; then
-        refuse "A migration is under way, the Job $job; wait for its end."
+        refuse "A migration is under way, the Job $job; wait for its end." \
+            "If its pod cannot start, this ends it: kubectl${namespace:+ -n $namespace} delete job $job."
     fi
     cluster delete job "$job" --ignore-not-found
     cluster apply --filename="$1"
-    deadline=$(($(date +%s) + PATIENCE_S))
+    limit=$(sed -n 's/^  activeDeadlineSeconds: //p' "$1")
+    # At its limit the Job fails by itself; its pod may take half a minute to end.
+    patience=$((${limit:-$PATIENCE_S} + 60))
+    deadline=$(($(date +%s) + patience))
     while :; do
         case $(conditions "$job") in
         *Complete*) return ;;
         *Failed*)
             cluster logs "job/$job" --tail=20 >&2 || :
-            refuse "The migration has failed. Nothing was rolled out; what ran before still runs."
+            refuse "The migration has failed. Nothing was rolled out; what ran before still runs." \
+                "$(reason "$job")"
             ;;
         esac
         [ "$(date +%s)" -lt $deadline ] ||
-            refuse "The migration goes on after $PATIENCE_S seconds. Nothing was rolled out yet."
+            refuse "The migration goes on after $patience seconds. Nothing was rolled out yet."
         sleep 1
     done
 }
@@ -95,7 +103,8 @@ deploy() {
     *) refuse "$image has no tag; name it as registry/name:tag." ;;
     esac
     render "$overlay" >"$work/service.yaml"
-    migration=$(find deploy/components -name migration)
+    migration=$overlay/migration
+    [ -d "$migration" ] || migration=$(find deploy/components -name migration)
     [ -z "$migration" ] || render "$migration" >"$work/migration.yaml"
     check_secret "$work"/*.yaml
     [ -z "$migration" ] || migrate "$work/migration.yaml"

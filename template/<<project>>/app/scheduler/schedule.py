@@ -14,14 +14,14 @@ from app.scheduler.cron import Cron
 from app.settings import SettingsError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-# So many jobs at most are enqueued in one transaction.
+# So many missed ticks at most are made up for, in one transaction.
 MOST = 1000
 
 
 class CatchUp(StrEnum):
     """What becomes of ticks that were missed, because no scheduler ran.
 
-    SKIP: nothing; ONCE: one job, for the latest; ALL: a job for each, up to a bound.
+    SKIP: nothing; ONCE: one job, for the latest of them; ALL: a job for each, up to a bound.
     """
 
     SKIP = "skip"
@@ -88,12 +88,13 @@ class Schedule[P]:
     def due(self, first: datetime, now: datetime, grace: timedelta) -> list[datetime]:
         """The ticks to do of those from `first` to `now`, the oldest first.
 
-        Up to `grace` a tick is late, and then it was missed.
+        Up to `grace` a tick is late, and is done whatever the policy; then it was missed.
         """
         punctual = now.astimezone(UTC) - grace
         if first >= punctual:
             return list(self.ticks.between(first, now))
-        if self.catch_up is CatchUp.SKIP:
-            return list(self.ticks.between(punctual, now))
-        most = self.most if self.catch_up is CatchUp.ALL else 1
-        return self.ticks.latest(most, first, now)
+        missed: list[datetime] = []
+        if self.catch_up is not CatchUp.SKIP:
+            most = self.most if self.catch_up is CatchUp.ALL else 1
+            missed = self.ticks.latest(most, first, punctual - timedelta(microseconds=1))
+        return [*missed, *self.ticks.between(punctual, now)]

@@ -48,7 +48,7 @@ def test_missed_and_skipped() -> None:
 def test_missed_and_done_once() -> None:
     assert due("03:00", "03:01:00.1") == [at("03:00")]
     assert due("03:00", "09:30") == [at("09:00")]
-    assert due("03:00", "09:00:30") == [at("09:00")]
+    assert due("03:00", "09:00:30") == [at("08:00"), at("09:00")]
 
 
 def test_missed_and_all_done() -> None:
@@ -57,13 +57,23 @@ def test_missed_and_all_done() -> None:
     assert due("03:00", "09:30", **ALL, most=3) == every[-3:]
 
 
+@pytest.mark.parametrize(
+    ("policies", "missed"),
+    [({"catch_up": CatchUp.SKIP}, 0), ({}, 1), ({**ALL, "most": 2}, 2), (ALL, 3)],
+)
+def test_what_was_not_missed_is_done_besides(policies: dict[str, Any], missed: int) -> None:
+    """Nothing ran for 90 s: three of nine ticks are more than 60 s late."""
+    done = due("03:00:00", "03:01:25", "*/10 * * * * *", **policies)
+    assert done == [at("03:00:20") + timedelta(seconds=10 * n) for n in range(1 - missed, 7)]
+
+
 @pytest.mark.parametrize("policies", [{}, {**ALL, "most": 1000}])
 def test_a_year_that_was_missed_is_no_work(policies: dict[str, Any]) -> None:
-    """31 million ticks."""
+    """31 million ticks, of which 61 are not too late."""
     one, now = schedule(cron="* * * * * *", **policies), at("00:00")
     done = one.due(now - timedelta(days=365), now, GRACE)
     assert done[-1] == now
-    assert len(done) == policies.get("most", 1)
+    assert len(done) == policies.get("most", 1) + 61
 
 
 @pytest.mark.anyio
