@@ -173,7 +173,7 @@ async def test_what_has_ended_may_still_say_so_when_the_time_is_over(
     queue: Queue, table: Table, start: StartWorker, handled: Handled
 ) -> None:
     """Five jobs are done; the statement that says so of the first waits for somebody's lock."""
-    worker = await start(handled, patience_s=2, lease_s=15)
+    worker = await start(handled, patience_s=4, lease_s=15)
     handled.gate.clear()
     for n in range(5):
         await queue.enqueue(WORK, Work(n))
@@ -183,7 +183,7 @@ async def test_what_has_ended_may_still_say_so_when_the_time_is_over(
         handled.gate.set()
         await until(lambda: len(handled.ended) == 5, "they end")
         ending = asyncio.create_task(worker.__aexit__(None, None, None))
-        await asyncio.sleep(2.1)  # longer than its patience
+        await asyncio.sleep(4.1)  # longer than its patience, and less than half as long again
         assert not ending.done()
     await ending
     assert await table.rows() == []
