@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests.template.manifests import kubectl as find_kubectl
 
 from .harness.image import podman
 from .harness.processes import free_port
@@ -37,9 +38,7 @@ print(s.recv(64).split()[1].decode())
 
 def overlay(service: Service) -> list[dict[str, Any]]:
     """The objects of production."""
-    kubectl = shutil.which("kubectl")
-    if kubectl is None:
-        pytest.skip("kubectl is not installed")
+    kubectl = find_kubectl()
     folder = service.folder / "deploy/overlays/production"
     built = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, check=True)
     return list(yaml.safe_load_all(built.stdout))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.template.manifests import kubectl as find_kubectl
 
 from .harness.service import find_uv
 from .harness.table import Table
@@ -40,9 +41,7 @@ def checkov(work: Path) -> list[str]:
 
 @pytest.mark.timeout(900)
 def test_checkov(checkov: list[str], generated: Path, work: Path, table: Table) -> None:
-    kubectl = shutil.which("kubectl")
-    if kubectl is None:
-        pytest.skip("kubectl is not installed")
+    kubectl = find_kubectl()
     built = work / "manifests"
     deploy = generated / "deploy"
     folders = [*deploy.glob("overlays/*"), *deploy.glob("components/*/migration")]

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
 
+from tests.missing import missing
+
 from .processes import Process
 from .processes import free_port
 from .processes import until
@@ -54,9 +56,10 @@ class Slot:
     internal_port: int = field(default_factory=free_port)
 
 
-def find_haproxy() -> str | None:
-    """The program; None where it is not installed. Debian has it where not everybody looks."""
-    return shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
+def find_haproxy() -> str:
+    """The program, which CI installs. Debian has it where not everybody looks."""
+    found = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
+    return found or missing("haproxy is not installed")
 
 
 class Balancer:
