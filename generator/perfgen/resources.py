@@ -3,7 +3,12 @@
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
-PARTS = ("copier.yml", "patterns", "template")  # what one version of the template consists of
+PARTS = (
+    "copier.yml",
+    "patterns",
+    "template",
+    "CHANGELOG.md",
+)  # what one version of the template consists of
 
 
 def checkout() -> Path | None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import ColumnElement
+from sqlalchemy import Double
 from sqlalchemy import FromClause
 from sqlalchemy import Integer
 from sqlalchemy import SmallInteger
 from sqlalchemy import Text
 from sqlalchemy import bindparam
+from sqlalchemy import case
 from sqlalchemy import cast
+from sqlalchemy import column
 from sqlalchemy import func
 from sqlalchemy import literal_column
 from sqlalchemy import select
 from sqlalchemy import true
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.dialects.postgresql import Insert
@@ -57,7 +61,48 @@ INSERT_ONCE = select(_first.c.id, true().label("same")).union_all(
     )
 )
 
-ENQUEUE = Statement("job_enqueue", INSERT)
+# Many at once, given by columns. The ids follow `nth`: an identity is drawn after the ORDER BY.
+# SQLAlchemy's inserts of many rows count on that as well ("Correlating RETURNING rows to parameter
+# sets" in its documentation).
+_new = (
+    func.unnest(
+        bindparam("kind", type_=ARRAY(Text)),
+        bindparam("payload", type_=ARRAY(Text)),
+        bindparam("priority", type_=ARRAY(SmallInteger)),
+        bindparam("delay_s", type_=ARRAY(Double)),
+        bindparam("max_attempts", type_=ARRAY(Integer)),
+        bindparam("request_id", type_=ARRAY(Text)),
+    )
+    .table_valued(
+        column("kind", Text),
+        column("payload", Text),
+        column("priority", SmallInteger),
+        column("delay_s", Double),
+        column("max_attempts", Integer),
+        column("request_id", Text),
+        with_ordinality="nth",
+    )
+    .render_derived("new")
+)
+_columns = {
+    "kind": _new.c.kind,
+    "payload": cast(_new.c.payload, JSON),
+    "priority": _new.c.priority,
+    "state": case(
+        (_new.c.delay_s > literal_column("0"), literal_column("'delayed'")),
+        else_=literal_column("'ready'"),
+    ),
+    "due_at": func.now() + _new.c.delay_s * literal_column("interval '1 second'"),
+    "max_attempts": _new.c.max_attempts,
+    "request_id": _new.c.request_id,
+}
+_INSERT_ALL = (
+    insert(TABLE)
+    .from_select(list(_columns), select(*_columns.values()).order_by(_new.c.nth))
+    .returning(TABLE.c.id)
+)
+
+ENQUEUE = Statement("job_enqueue", _INSERT_ALL)
 ENQUEUE_ONCE = Statement("job_enqueue_once", INSERT_ONCE, read=False)
 NOTIFY = Statement(
     "job_notify",

@@ -12,6 +12,7 @@ import msgspec
 from app.queue.metrics import ENQUEUED
 
 LARGEST_PAYLOAD = 65_536
+MOST_ATTEMPTS = 1000
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -48,8 +49,8 @@ class Kind[P]:
     ) -> None:
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is no name of a kind: use a-z, 0-9 and _.")
-        if attempts < 1 or backoff_s < 0 or timeout_s <= 0:
-            raise ValueError(f"{name}: at least one attempt, and times above zero.")
+        if not 1 <= attempts <= MOST_ATTEMPTS or backoff_s < 0 or timeout_s <= 0:
+            raise ValueError(f"{name}: 1 to {MOST_ATTEMPTS} attempts, and times above zero.")
         self.name = name
         self.payload = payload
         self.attempts = attempts

@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.database import Database
 from app.http.errors import Unavailable
 from app.http.logs import request_id
+from app.queue.batches import Batches
+from app.queue.batches import NewJob
 from app.queue.enqueue import CHANNEL
-from app.queue.enqueue import ENQUEUE
 from app.queue.enqueue import ENQUEUE_ONCE
 from app.queue.enqueue import INSERT
 from app.queue.enqueue import INSERT_ONCE
@@ -26,7 +27,9 @@ from app.queue.kinds import Kind
 # NOTIFY takes a lock that makes the commits of all who use it wait for each other, so it is no part
 # of the transaction; and once is enough for all that were enqueued in this time.
 ANNOUNCE_EVERY_S = 0.05
-_NOW = timedelta()
+# What a column of the table holds.
+PRIORITIES = range(-(2**15), 2**15)
+LONGEST_DELAY_S = 10 * 366 * 86_400
 
 
 class KeyTaken(Exception):
@@ -41,6 +44,7 @@ class Queue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._batches = Batches(database)
         self._announcing: asyncio.Task[None] | None = None
         self._more = False
 
@@ -53,6 +57,7 @@ class Queue:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self._batches.close()
         if self._announcing:
             self._announcing.cancel()  # workers look for themselves, a little later
             await asyncio.wait({self._announcing})
@@ -67,35 +72,30 @@ class Queue:
         delay_s: float = 0,
         priority: int = 0,
     ) -> int:
-        """Enqueue a job; its id.
+        """Enqueue a job; its id. Unavailable when it cannot be said whether it is enqueued.
 
         session:  enqueue in its transaction, and only if that is committed; else at once
         key:      of this kind only one job has it, until QUEUE_KEY_TTL_S after it is done; later
                   ones get its id, or KeyTaken when their payload is another one
-        delay_s:  before which it is not done
+        delay_s:  before which it is not done, at most ten years
         priority: higher is sooner, from -32768 to 32767; of equals the older
+
+        ValueError for what cannot be stored.
         """
-        values: dict[str, Any] = {
-            "kind": kind.name,
-            "payload": kind.encode(payload),
-            "priority": priority,
-            "state": "delayed" if delay_s > 0 else "ready",
-            "delay": timedelta(seconds=delay_s) if delay_s else _NOW,
-            "max_attempts": kind.attempts,
-            "request_id": request_id.get(),
-        }
+        if priority not in PRIORITIES or not 0 <= delay_s <= LONGEST_DELAY_S:
+            raise ValueError(f"{kind.name}: no job has priority {priority} or delay {delay_s} s.")
+        encoded = kind.encode(payload)
+        job = NewJob(kind.name, encoded, priority, delay_s, kind.attempts, request_id.get())
         kind.enqueued.inc()
         if key is not None:
-            return await self._once({**values, "key": key}, session)
+            return await self._once({**_values(job), "key": key}, session)
         if session:
-            job_id: int = (await session.execute(INSERT, values)).scalar_one()
+            made: int = (await session.execute(INSERT, _values(job))).scalar_one()
             self._announce_at_commit(session)
-            return job_id
-        row = await self._database.fetch_one(ENQUEUE, **values)
-        assert row, "INSERT … RETURNING gives a row"
+            return made
+        job_id = await self._batches.enqueue(job)
         self.announce()
-        made: int = row[0]
-        return made
+        return job_id
 
     def announce(self) -> None:
         """Let the workers know of jobs that are committed now. Returns at once."""
@@ -139,3 +139,16 @@ class Queue:
             await asyncio.sleep(ANNOUNCE_EVERY_S)
             if not self._more:
                 return
+
+
+def _values(job: NewJob) -> dict[str, Any]:
+    """The job as the statements for one of them take it."""
+    return {
+        "kind": job.kind,
+        "payload": job.payload,
+        "priority": job.priority,
+        "state": "delayed" if job.delay_s > 0 else "ready",
+        "delay": timedelta(seconds=job.delay_s),
+        "max_attempts": job.max_attempts,
+        "request_id": job.request_id,
+    }

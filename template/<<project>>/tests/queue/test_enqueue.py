@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
@@ -127,15 +128,62 @@ async def test_a_compiled_statement_makes_data_and_job_together(
     assert await count(table) == (1, 1)
 
 
-async def test_one_round_trip_each_and_few_announcements(queue: Queue, table: Table) -> None:
+async def test_what_is_enqueued_at_once_leaves_together(queue: Queue, table: Table) -> None:
+    """In few statements and few announcements; and everybody is told the id of their own job."""
     before = queries("job_enqueue"), queries("job_notify"), queries("session")
-    await asyncio.gather(*(queue.enqueue(WORK, Work(n)) for n in range(100)))
+    asked = [queue.enqueue(WORK, Work(n), priority=n % 7, delay_s=60 * (n % 2)) for n in range(250)]
+    ids = await asyncio.gather(*asked)
     await asyncio.sleep(0.2)
     after = queries("job_enqueue"), queries("job_notify"), queries("session")
-    assert len(await table.rows()) == 100
-    assert after[0] - before[0] == 100
+    rows = {row["id"]: row for row in await table.rows()}
+    for n, job_id in enumerate(ids):
+        row = rows.pop(job_id)
+        state = "delayed" if n % 2 else "ready"
+        found = WORK.decode(row["payload"]).n, row["priority"], row["state"]
+        assert found == (n, n % 7, state)
+    assert not rows
+    assert after[0] - before[0] == 3
     assert 1 <= after[1] - before[1] <= 20
     assert after[2] == before[2]
+
+
+async def test_what_comes_while_others_are_under_way_waits_for_them(
+    queue: Queue, table: Table
+) -> None:
+    first, second = (asyncio.ensure_future(queue.enqueue(WORK, Work(n))) for n in range(2))
+    await asyncio.sleep(0)
+    second.cancel()
+    rest = [queue.enqueue(WORK, Work(n)) for n in range(2, 50)]
+    ids = await asyncio.gather(first, *rest)
+    assert len(set(ids)) == 49
+    # who gave up has not taken the job back
+    assert {WORK.decode(row["payload"]).n for row in await table.rows()} == set(range(50))
+
+
+async def test_a_batch_that_fails_fails_for_all_of_it(queue: Queue, table: Table) -> None:
+    await table.connection.execute(
+        "ALTER TABLE queue_jobs ADD CONSTRAINT odd CHECK (priority <> 3)"
+    )
+    try:
+        asked = (queue.enqueue(WORK, Work(n), priority=n) for n in range(5))
+        failed = await asyncio.gather(*asked, return_exceptions=True)
+    finally:
+        await table.connection.execute("ALTER TABLE queue_jobs DROP CONSTRAINT odd")
+    assert all("odd" in str(error) for error in failed)
+    assert await table.rows() == []
+    assert await queue.enqueue(WORK, Work(1), priority=3)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"priority": 2**15}, {"priority": -(2**15) - 1}, {"delay_s": -1}, {"delay_s": 1e12}]
+)
+async def test_what_cannot_be_stored_harms_no_other_job(
+    queue: Queue, table: Table, wrong: dict[str, Any]
+) -> None:
+    asked = queue.enqueue(WORK, Work(1)), queue.enqueue(WORK, Work(2), **wrong)
+    one, other = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(other, ValueError)
+    assert (await table.row())["id"] == one
 
 
 async def test_a_key_has_one_job(queue: Queue, table: Table) -> None:
