@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
-from collections.abc import Callable
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import asyncpg
 import pytest
@@ -24,9 +18,9 @@ from app.queue import Job
 from app.scheduler.process import create_scheduler
 from app.service import Service
 from app.settings import SettingsError
-from dev.processes import Process
-from dev.processes import free_port
 from tests.queue.conftest import until
+from tests.queue.processes import StartProcess
+from tests.queue.processes import processes
 from tests.scheduler.conftest import DAILY
 from tests.scheduler.conftest import TICK
 from tests.scheduler.conftest import Tables
@@ -34,47 +28,14 @@ from tests.scheduler.conftest import Tick
 from tests.scheduler.conftest import schedule
 
 pytestmark = pytest.mark.anyio
-ROOT = Path(__file__).parents[2]
-
-
-class SchedulerProcess:
-    """A scheduler with an internal port."""
-
-    def __init__(self, log: Path, **own: str) -> None:
-        self.port = free_port()
-        self.log = log
-        environment = {"INTERNAL_PORT": str(self.port), "SHUTDOWN_DRAIN_S": "60"}
-        environment |= {"TICKER_CRON": "* * * * * *", "SCHEDULER_POLL_S": "0.1", **own}
-        command = [sys.executable, "-m", "tests.scheduler.ticker", "scheduler"]
-        with log.open("a") as output:
-            self.process = Process(
-                command, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=output
-            )
-
-    def answers(self, path: str) -> str:
-        """What its internal port says; nothing before it listens."""
-        try:
-            with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=2) as answer:
-                text: str = answer.read().decode()
-                return text
-        except URLError:
-            return ""
-
-
-type StartProcess = Callable[..., SchedulerProcess]
+EVERY_SECOND = {"TICKER_CRON": "* * * * * *", "SCHEDULER_POLL_S": "0.1"}
 
 
 @pytest.fixture
 def start(servers: dict[str, str], tmp_path: Path) -> Iterator[StartProcess]:
     """Starts a scheduler; all are gone after the test."""
-    with ExitStack() as stack:
-
-        def scheduler(**own: str) -> SchedulerProcess:
-            started = SchedulerProcess(tmp_path / f"log{len(list(tmp_path.iterdir()))}", **own)
-            stack.callback(started.process.stop)
-            return started
-
-        yield scheduler
+    with processes("tests.scheduler.ticker", "scheduler", tmp_path, **EVERY_SECOND) as start:
+        yield start
 
 
 async def test_a_process_that_dies_in_a_tick_is_replaced(
