@@ -6,11 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter
 from fastapi import HTTPException
 from fastapi import Path
+from fastapi import Request
 from fastapi import Response
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
 
+from app.http.bodies import Body
 from app.http.responses import JSONBytes
 from app.items.store import ItemPages
 from app.items.store import ItemStore
@@ -19,6 +21,7 @@ from app.pagination import CursorParam
 from app.pagination import Limit
 from app.pagination import PageInfo
 
+NEW_ITEM = Body(NewItem)
 ItemId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
@@ -69,10 +72,16 @@ def add_routes(api: APIRouter, items: ItemStore, pages: ItemPages) -> None:
             raise HTTPException(404, "There is no such item.")
         return JSONBytes(item)
 
-    @api.post("/items", response_model=ItemView, status_code=201, tags=["items"])
-    async def create_item(item: NewItem) -> Response:
+    @api.post(
+        "/items",
+        response_model=ItemView,
+        status_code=201,
+        tags=["items"],
+        openapi_extra=NEW_ITEM.documented,
+    )
+    async def create_item(request: Request) -> Response:
         """Make an item."""
-        _, made = await items.create(item)
+        _, made = await items.create(await NEW_ITEM.of(request))
         return JSONBytes(made, 201)
 
     @api.post("/items/bulk", response_model=Created, status_code=201, tags=["items"])

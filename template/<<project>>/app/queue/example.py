@@ -16,6 +16,7 @@ from sqlalchemy import select
 from starlette.types import Scope
 
 from app.database import Database
+from app.http.bodies import Body
 from app.http.logs import log
 from app.http.responses import JSONBytes
 from app.queue.kinds import Handler
@@ -99,6 +100,9 @@ class NewJob(BaseModel):
     user_id: int = Field(alias="userId", ge=1, le=2**31 - 1)
 
 
+NEW_JOB = Body(NewJob)
+
+
 class JobView(BaseModel):
     """The job that was enqueued."""
 
@@ -135,10 +139,11 @@ def add_routes(api: APIRouter, queue: Queue) -> None:
         response_model=JobView,
         status_code=202,
         tags=["jobs"],
-        openapi_extra={"parameters": [_PARAMETER]},
+        openapi_extra={**NEW_JOB.documented, "parameters": [_PARAMETER]},
     )
-    async def create_job(job: NewJob, request: Request) -> Response:
+    async def create_job(request: Request) -> Response:
         """Have a user welcomed, soon."""
+        job = await NEW_JOB.of(request)
         key = _key_of(request.scope)
         try:
             made = await queue.enqueue(WELCOME, Welcome(job.user_id), key=key)

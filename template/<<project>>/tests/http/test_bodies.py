@@ -1,0 +1,109 @@
+"""Bodies that routes read by their model: the same answers as FastAPI gives, and the same document."""
+
+from typing import Annotated
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from fastapi import Request
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import Field
+
+from app.http import errors
+from app.http.bodies import Body
+
+pytestmark = pytest.mark.anyio
+
+
+class Hat(BaseModel):
+    """A hat."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    size: Annotated[int, Field(ge=1, le=99)]
+    name: str = Field(alias="calledAs", max_length=5)
+
+
+HAT = Body(Hat)
+
+
+@pytest.fixture
+def api() -> FastAPI:
+    """The same route twice: by FastAPI and by hand."""
+    api = FastAPI()
+    errors.install(api)
+
+    @api.post("/plain")
+    async def plain(hat: Hat) -> dict[str, Any]:
+        return hat.model_dump()
+
+    @api.post("/hot", openapi_extra=HAT.documented)
+    async def hot(request: Request) -> dict[str, Any]:
+        return (await HAT.of(request)).model_dump()
+
+    return api
+
+
+@pytest.fixture
+def client(api: FastAPI) -> httpx2.AsyncClient:
+    """A client of it."""
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(api), base_url="http://test")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"size": 3, "calledAs": "a"},
+        {"size": 0, "calledAs": "a"},
+        {"size": "3", "calledAs": "a"},
+        {"size": 3},
+        {"size": 3, "calledAs": "a", "more": 1},
+        {"size": 3, "calledAs": "abcdef"},
+        [],
+        "text",
+    ],
+)
+async def test_a_body_is_answered_as_fastapi_does(client: httpx2.AsyncClient, body: Any) -> None:
+    plain, hot = [await client.post(path, json=body) for path in ("/plain", "/hot")]
+    assert hot.status_code == plain.status_code
+    if hot.status_code == 200:
+        assert hot.json() == plain.json()
+    else:
+        assert [one["in"] for one in hot.json()["errors"]] == [
+            one["in"] for one in plain.json()["errors"]
+        ]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"size": NaN}', b"\xff", b'{"calledAs": "\\ud800"}'])
+async def test_what_is_no_json_is_422(client: httpx2.AsyncClient, body: bytes) -> None:
+    answer = await client.post("/hot", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["in"].startswith("body")
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("application/json", 200),
+        ("Application/JSON; charset=utf-8", 200),
+        ("text/plain", 415),
+        ("application/x-www-form-urlencoded", 415),
+        (None, 415),
+    ],
+)
+async def test_only_json_is_read(client: httpx2.AsyncClient, kind: str | None, status: int) -> None:
+    headers = {"content-type": kind} if kind else {}
+    body = b'{"size": 3, "calledAs": "a"}'
+    answer = await client.post("/hot", content=body, headers=headers)
+    assert answer.status_code == status
+
+
+def test_the_document_tells_of_it(api: FastAPI) -> None:
+    paths, schemas = api.openapi()["paths"], api.openapi()["components"]["schemas"]
+    hot, plain = (paths[path]["post"] for path in ("/hot", "/plain"))
+    schema = hot["requestBody"]["content"]["application/json"]["schema"]
+    assert schema == schemas["Hat"]
+    assert hot["requestBody"]["required"] == plain["requestBody"]["required"]
+    assert hot["responses"].keys() - {"415"} == plain["responses"].keys()
