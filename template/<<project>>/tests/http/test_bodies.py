@@ -1,4 +1,4 @@
-"""Bodies that routes read by their model: the same answers as FastAPI gives, and the same document."""
+"""Bodies that routes read by their model: answers as FastAPI gives them, and the same document."""
 
 from typing import Annotated
 from typing import Any
