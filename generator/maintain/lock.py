@@ -86,7 +86,7 @@ def prove(source: Path, work: Path, patterns: Iterable[str]) -> None:
     mine = packages(service)
     full = work.parent / "everything" / "uv.lock"
     shutil.copy(full, service / "uv.lock")
-    uv.lock(service, offline=True)  # from the versions of `everything`, without what nobody needs
+    uv.lock(service)  # from the versions of `everything`, without what nobody needs
     if mine != packages(service):
         differing = _differences(mine, packages(service))
         raise LockError(f"{sorted(patterns)}: uv's own lock differs in {', '.join(differing)}")

@@ -49,10 +49,9 @@ def uv(*arguments: str | Path, cwd: Path, env: dict[str, str] | None = None) -> 
     return done.stdout
 
 
-def lock(service: Path, *, upgrade: bool = False, offline: bool = False) -> None:
+def lock(service: Path, *, upgrade: bool = False) -> None:
     """Write the service's uv.lock, keeping the versions it has unless told to upgrade."""
-    options = ["--upgrade"] * upgrade + ["--offline"] * offline
-    uv("lock", *options, cwd=service)
+    uv("lock", *["--upgrade"] * upgrade, cwd=service)
 
 
 def check_lock(service: Path) -> None:

@@ -70,13 +70,13 @@ async def test_a_black_hole_costs_its_timeout_once(black_hole: str) -> None:
 
 
 async def test_who_waits_behind_a_black_hole_waits_no_longer(black_hole: str) -> None:
-    async with client_of(black_hole, timeout_s=0.5) as redis:
+    async with client_of(black_hole, timeout_s=1) as redis:
         waits = []
-        for _ in range(20):
-            waits.append(asyncio.create_task(fails(redis)))
-            await asyncio.sleep(0.01)
         with capture_logs() as logs:
-            assert max(await asyncio.gather(*waits)) < 0.8
+            for _ in range(20):
+                waits.append(asyncio.create_task(fails(redis)))
+                await asyncio.sleep(0.01)
+            assert max(await asyncio.gather(*waits)) < 1.9
         assert [line["event"] for line in logs] == ["redis_unavailable"], "one for all batches"
 
 
