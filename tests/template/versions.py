@@ -68,12 +68,12 @@ def _answer(patterns: list[str]) -> str:
     return f"patterns={yaml.safe_dump(patterns, default_flow_style=True, width=10_000).strip()}"
 
 
-def new(template: Path, target: Path, patterns: list[str], tag: str) -> Path:
-    """A new service, committed."""
+def new(template: Path | str, target: Path, patterns: list[str], tag: str) -> Path:
+    """A new service of the template in that folder or at that URL, committed."""
     data = ("--data", "project=demo", "--data", _answer(patterns))
     copier(
         *("copy", "--quiet", "--defaults", "--vcs-ref", tag, *data, template, target),
-        cwd=template.parent,
+        cwd=target.parent,
     )
     commit(target, "new")
     return target
