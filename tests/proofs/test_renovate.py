@@ -12,12 +12,15 @@ from maintain import template as source
 from tests.template import versions
 from tests.template.published import published
 
+from .harness.forge import NAME
+from .harness.forge import forge
 from .harness.renovate import Renovate
 from .harness.renovate import install
 from .harness.table import Table
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 NEWER = "v1000.1.0"
+EDIT = "\n# Ours\n"
 # What the service has that grows old, by the part of Renovate that looks after it. Those of GitHub need a token.
 LOOKED_AFTER = {
     "copier": {".copier-answers.yml": set[str]()},
@@ -77,38 +80,60 @@ def test_it_finds_all_that_grows_old(renovate: Renovate, service: Path) -> None:
     found = _local(renovate, service, "--dry-run=extract")
     assert found.keys() == LOOKED_AFTER.keys()
     for manager, files in LOOKED_AFTER.items():
-        named = {file["packageFile"]: {d["depName"] for d in file["deps"]} for file in found[manager]}
+        named = {
+            file["packageFile"]: {d["depName"] for d in file["deps"]} for file in found[manager]
+        }
         assert named.keys() == files.keys(), manager
         for file, wanted in files.items():
             assert wanted <= named[file], manager
 
 
-def test_it_finds_the_newer_template_and_its_command_updates_the_service(
-    renovate: Renovate, service: Path, url: str, tmp_path: Path, table: Table
-) -> None:
-    """What it runs stands in its lib/modules/manager/copier/artifacts.ts."""
+def test_it_finds_the_newer_template(renovate: Renovate, service: Path, url: str) -> None:
     found = _local(renovate, service, "--dry-run=lookup", "--enabled-managers=copier")
     [dependency] = found["copier"][0]["deps"]
     assert dependency["packageName"] == url
     assert dependency["currentValue"] == versions.NOW
-    [update] = dependency["updates"]
-    assert update["newValue"] == NEWER
+    assert [update["newValue"] for update in dependency["updates"]] == [NEWER]
 
-    before = (service / "README.md").read_text()
-    versions.copier(
-        *("update", "--skip-answered", "--defaults", "--answers-file", ".copier-answers.yml"),
-        *("--vcs-ref", update["newValue"]),
-        cwd=service,
-    )
-    assert (service / "README.md").read_text() == before + "\n# Newer\n"
-    menu = source.read_catalogue().menu
-    fresh = versions.new(url, tmp_path / "fresh", menu, NEWER)
-    assert versions.differences(service, fresh) == []
+
+@pytest.mark.parametrize("edited", ["", "app/main.py", "Makefile"])
+def test_it_opens_a_pull_request_with_the_newer_template(
+    renovate: Renovate, service: Path, url: str, tmp_path: Path, table: Table, edited: str
+) -> None:
+    """An edit stays, with git's marks where the newer version changes the same lines."""
+    if edited:
+        with (service / edited).open("a") as file:
+            file.write(EDIT)
+        versions.commit(service, "an edit")
+    remote, branch = tmp_path / "remote.git", tmp_path / "branch"
+    versions.git("clone", "--quiet", "--bare", service, remote, cwd=tmp_path)
+    with forge(remote) as one:
+        renovate.run(
+            "renovate.js",
+            *("--platform=gitea", f"--endpoint={one.endpoint}", "--token=none", "--git-url=ssh"),
+            *("--onboarding=false", "--dependency-dashboard=false", "--enabled-managers=copier"),
+            NAME,
+            cwd=tmp_path,
+        )
+    [pull] = one.pulls
+    assert "the template" in pull["title"]
+    assert NEWER in pull["title"]
+
+    versions.git("clone", "-q", "--branch", pull["head"]["label"], remote, branch, cwd=tmp_path)
+    fresh = versions.new(url, tmp_path / "fresh", source.read_catalogue().menu, NEWER)
+    assert versions.differences(branch, fresh) == [name for name in [edited] if name]
+    conflict = edited == "Makefile"
+    assert [comment for comment in one.comments if "Makefile" in comment] == one.comments
+    assert bool(one.comments) == conflict
+    if edited:
+        text = (branch / edited).read_text()
+        assert EDIT in text
+        assert ("<<<<<<< before updating" in text) == conflict
     table.add(
-        "Renovate finds a newer template",
-        "--platform=local, a repository over HTTP",
-        f"{versions.NOW} to {NEWER}",
-        "its command gives the fresh service",
+        "Renovate proposes the newer template",
+        "a pull request on a forge of our own",
+        f"with an edit of {edited}" if edited else "without an edit",
+        "nothing; marked as a conflict, and said" if conflict else "nothing",
     )
 
 

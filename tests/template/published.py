@@ -14,7 +14,7 @@ from tests.template.versions import git
 
 
 class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Say nothing of each file."""
 
 

