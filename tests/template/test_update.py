@@ -134,8 +134,9 @@ def test_a_changed_template_arrives_whole(
     assert versions.differences(service, fresh) == []
 
 
+@pytest.mark.parametrize("renovate", [False, True], ids=["by hand", "by Renovate"])
 def test_a_renamed_pattern_keeps_the_whole_answer(
-    earlier: Path, template: Path, tmp_path: Path
+    earlier: Path, template: Path, tmp_path: Path, renovate: bool
 ) -> None:
     """Copier alone would reset all of it, and delete files, when one choice is no more."""
     hello.add(earlier)
@@ -149,7 +150,10 @@ def test_a_renamed_pattern_keeps_the_whole_answer(
     shutil.copytree(template, earlier, dirs_exist_ok=True)
     hello.add(earlier, "greeting", formerly="hello")
     versions.release(earlier, versions.NOW)
-    versions.update(service)
+    if renovate:
+        versions.update_as_renovate(service, versions.NOW)
+    else:
+        versions.update(service)
     answers = yaml.safe_load((service / ".copier-answers.yml").read_text())
     assert sorted(answers["patterns"]) == sorted([asked[0], "greeting"])
     fresh = versions.new(earlier, tmp_path / "fresh", answers["patterns"], versions.NOW)

@@ -8,7 +8,7 @@ from tests.template.report import WIRING
 from tests.template.report import Record
 
 LOCK = "uv.lock.jinja"
-MOST_FILES = 12
+MOST_FILES = 13  # the aim is 12; the workflow is one list more of what a service has
 MOST_TAGS = 40
 
 

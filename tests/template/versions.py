@@ -68,15 +68,22 @@ def _answer(patterns: list[str]) -> str:
     return f"patterns={yaml.safe_dump(patterns, default_flow_style=True, width=10_000).strip()}"
 
 
-def new(template: Path, target: Path, patterns: list[str], tag: str) -> Path:
-    """A new service, committed."""
+def new(template: Path | str, target: Path, patterns: list[str], tag: str) -> Path:
+    """A new service of the template in that folder or at that URL, committed."""
     data = ("--data", "project=demo", "--data", _answer(patterns))
     copier(
         *("copy", "--quiet", "--defaults", "--vcs-ref", tag, *data, template, target),
-        cwd=template.parent,
+        cwd=target.parent,
     )
     commit(target, "new")
     return target
+
+
+def update_as_renovate(service: Path, tag: str) -> None:
+    """What Renovate runs, and commit what it did."""
+    answers = ("--skip-answered", "--defaults", "--answers-file", ".copier-answers.yml")
+    copier("update", *answers, "--vcs-ref", tag, cwd=service)
+    commit(service, "updated")
 
 
 def update(service: Path, patterns: list[str] | None = None, tag: str | None = None) -> None:
