@@ -59,7 +59,7 @@ def gather(form: Form, project: str, flags: Flags) -> Values:
         given = {
             name: value for name, value in _file(flags.answers).items() if not name.startswith("_")
         }
-    settings = _settings(flags.settings)
+    settings = parse_settings(flags.settings)
     if settings.get("project", project) != project:
         raise Refused(
             f"The service cannot be called both {project} and {settings['project']}.",
@@ -86,8 +86,8 @@ def gather(form: Form, project: str, flags: Flags) -> Values:
     return _with_patterns(form, given, flags)
 
 
-def _settings(settings: Iterable[str]) -> dict[str, str]:
-    """The answers by --set."""
+def parse_settings(settings: Iterable[str]) -> dict[str, str]:
+    """The answers that `--set NAME=VALUE` gives; refused when one has no value, or two."""
     found: dict[str, str] = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
