@@ -43,17 +43,23 @@ class Service:
     answers: dict[str, Any]  # without copier's own keys
 
     @classmethod
-    def open(cls, folder: Path) -> "Service":
+    def open(cls, folder: Path, *, broken: bool = False) -> "Service":
         """The service at `folder` or above; refused in a sentence where there is none to change.
 
-        That the tree is clean and no change is under way is the business of `require_clean`.
+        That the tree is clean and no change is under way is the business of `require_clean`. With `broken`,
+        answers that cannot be read are empty: an interrupted change may have left the file away.
         """
         git.require()
         git.forget_surroundings()
         found = _find(folder)
-        source, version, answers = _recorded(found / ANSWERS)
         facts = _facts(found)
         top, git_dir = Path(facts[0]), Path(facts[2])
+        if not broken and (git_dir / "perfgen" / "swapping.json").exists():
+            raise Refused(
+                "An earlier change was killed while it wrote.",
+                "`perfgen doctor --fix` puts it right.",
+            )
+        source, version, answers = ("", "", {}) if broken else _recorded(found / ANSWERS)
         head = git.says("rev-parse", "--verify", "-q", "HEAD", cwd=found)
         if not head:
             raise Refused(
@@ -150,7 +156,7 @@ def _find(folder: Path) -> Path:
     if not start.is_dir():
         raise Refused(f"There is no folder {start}.", "Name the service's folder with --project.")
     for place in (start, *start.parents):
-        if (place / ANSWERS).exists():
+        if (place / ANSWERS).exists() or _had_answers(place):
             return place.resolve()
         if (place / ".git").exists():
             break
@@ -160,9 +166,16 @@ def _find(folder: Path) -> Path:
     )
 
 
+def _had_answers(folder: Path) -> bool:
+    """Whether git knows an answers file in `folder`, be it there or not."""
+    return bool(git.says("ls-files", "--cached", "--", ANSWERS, cwd=folder))
+
+
 def _recorded(path: Path) -> tuple[str, str, dict[str, Any]]:
     """Source, version and answers as the file has them."""
     restore = f"Bring it back as it was: git checkout HEAD -- {ANSWERS}"
+    if not path.is_file():
+        raise Refused(f"{path} is gone.", restore)
     try:
         data = yaml.safe_load(path.read_text("utf-8"))
     except (UnicodeDecodeError, ValueError, yaml.YAMLError, RecursionError) as error:
