@@ -64,13 +64,13 @@ def notices(change: Change, recorded: Source, wanted: Source) -> Notices:
 def entries(text: str, after: str, until: str) -> str:
     """The entries of a changelog for the versions after `after`, up to and with `until`, as they stand there."""
     headings = list(_HEADING.finditer(text))
-    ends = [heading.start() for heading in headings[1:]] + [len(text)]
+    ends = [*(heading.start() for heading in headings[1:]), len(text)]
     try:
         first, last = Version(after), Version(until)
     except InvalidVersion:
         return ""
     told = []
-    for heading, end in zip(headings, ends, strict=True):
+    for heading, end in zip(headings, ends, strict=False):
         try:
             version = Version(heading[1])
         except InvalidVersion:

@@ -105,6 +105,7 @@ class Scratch:
         self.git("update-ref", "refs/heads/service", ours)
         self.git("update-ref", f"refs/heads/{name}", theirs)
         self.git("read-tree", ours, env=env)
+        self._write_attributes(ours, env)
         options = (*_MERGE, "-X", f"find-renames={SIMILAR}", name)
         try:
             git.raw(*options, cwd=work, env=git.ALONE | _WHO | env)
@@ -119,11 +120,20 @@ class Scratch:
             stages.setdefault(path, {})[stage] = entry
         return merged, stages
 
+    def _write_attributes(self, commit: str, env: dict[str, str]) -> None:
+        """Git reads attributes, as `merge=union`, from files only."""
+        listed = self.git("ls-tree", "-r", "-z", "--name-only", commit).split(b"\0")
+        names = [name for name in listed if name.split(b"/")[-1] == b".gitattributes"]
+        if names:
+            data = b"".join(name + b"\0" for name in names)
+            work = Path(env["GIT_WORK_TREE"])
+            git.raw("checkout-index", "-z", "--stdin", cwd=work, env=git.ALONE | env, data=data)
+
     def renames(self, before: str, after: str) -> dict[str, str]:
         """The files that are called otherwise in the commit `after`: the old name of each new one."""
         options = ("-r", "-z", f"--find-renames={SIMILAR}", "--diff-filter=R", "--name-status")
         fields = self.git("diff-tree", *options, before, after).split(b"\0")
-        pairs = zip(fields[1::3], fields[2::3], strict=False)
+        pairs = zip(fields[1::3], fields[2::3], strict=True)
         return {os.fsdecode(new): os.fsdecode(old) for old, new in pairs}
 
     def diff(self, before: Tree, after: Tree) -> str:
