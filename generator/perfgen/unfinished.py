@@ -92,13 +92,15 @@ def undo_files(service: Service, made: Plan) -> list[str]:
             continue
         if found == made.landed[path]:
             here.unlink()
-        elif os.path.lexists(earlier) or _came(service, made, path):
+        elif _came(service, made, path) or plan.fingerprint(earlier) not in ("", found):
             kept.append(_keep(service, path))
     plan.remove_empty(service.top, made.folders)
     for path in made.leave:
         earlier = service.state / "old" / path
         _drop_draft(earlier)
-        if os.path.lexists(earlier):
+        found = plan.fingerprint(earlier)
+        # On another disk, where moving is copying, the file may not have gone from here yet.
+        if found and found != plan.fingerprint(service.top / path):
             plan.move(earlier, service.top / path)
     return kept
 
