@@ -1,4 +1,4 @@
-"""add, remove and update of an unedited service give the fresh one, as plain copier does; and leave no trace until then."""
+"""add, remove and update of an unedited service give the fresh one, as plain copier does; a dry run leaves no trace."""
 
 import json
 import shutil
@@ -42,11 +42,12 @@ def answers(service: Path) -> dict[str, object]:
     return loaded
 
 
+CURRENT = ["--vcs-ref", ":current:"]
 STEPS = {
     "version": (["update"], ["--vcs-ref", "v1.1.0"], ["database", "example", "cache"], "v1.1.0"),
-    "add": (["add", "tracing", "limit"], ["--vcs-ref", ":current:"], ["cache", "database", "example", "limit", "tracing"], "v1.0.0"),
-    "remove": (["remove", "cache"], ["--vcs-ref", ":current:"], ["database", "example"], "v1.0.0"),
-    "remove example": (["remove", "example", "database"], ["--vcs-ref", ":current:"], ["cache"], "v1.0.0"),
+    "add": (["add", "tracing", "limit"], CURRENT, ["cache", "database", "example", "limit", "tracing"], "v1.0.0"),
+    "remove": (["remove", "cache"], CURRENT, ["database", "example"], "v1.0.0"),
+    "remove example": (["remove", "example", "database"], CURRENT, ["cache"], "v1.0.0"),
 }  # fmt: skip
 
 
@@ -122,7 +123,7 @@ def test_the_dry_run_tells_what_the_run_does(service: Path, run: Run) -> None:
         ("add health", 0, "health is part of every service."),
         ("remove tracing", 0, "tracing is not there."),
         ("remove health", 1, "health is part of every service and cannot be removed."),
-        ("remove redis", 1, "cache needs redis, so it cannot be removed alone.\nTo remove all of them: perfgen remove cache\n"),
+        ("remove redis", 1, "cache needs redis, so it cannot be removed alone.\nTo remove all of them: perfgen remove cache"),
         ("remove database", 1, "To remove all of them: perfgen remove database example\n"),
         ("add redis", 1, "redis cannot be chosen by itself: it comes with cache, limit."),
         ("add trcing", 1, "There is no pattern 'trcing': did you mean tracing?"),
