@@ -218,11 +218,11 @@ def _not_answered(service: Path, git: Git) -> None:
     ],
 )  # fmt: skip
 def test_refused_with_nothing_written(
-    service: Path, run: Run, git: Git, spoil: Callable[[Path, Git], None], words: str
+    service: Path, within: Run, git: Git, spoil: Callable[[Path, Git], None], words: str
 ) -> None:
     spoil(service, git)
     before = everything(service)
-    done = run("add", "tracing", cwd=service)
+    done = within("add", "tracing", cwd=service)
     assert done.returncode == 1, done.stdout
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 2, done.stderr  # what is wrong, and what to do
