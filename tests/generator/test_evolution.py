@@ -178,7 +178,7 @@ def test_renamed_and_retired_patterns(
     shelf = make(tmp_path / "source", root, git)
     service = new(run, shelf, tmp_path)
     (service / "app" / "cache" / "__init__.py").write_text(
-        "# mine\n" + "cache = 1\n" * 20 + "# of cache\n" * 3
+        "# mine\n" + (service / "app" / "cache" / "__init__.py").read_text()
     )
     git("commit", "-q", "-a", "-m", "mine", cwd=service)
     plain = Path(shutil.copytree(service, tmp_path / "plain"))
@@ -208,3 +208,30 @@ def test_the_answers_name_the_version(shelf: Shelf, service: Path, run: Run) -> 
     assert answers(service)["_commit"] == "v1.1.0"
     assert answers(service)["_src_path"] == str(shelf.folder)
     assert set(first()) - set(second()) == {"gone.txt", "old/name.txt"}
+
+
+def test_one_pattern_is_not_taken_for_another(
+    service: Path, git: Git, env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their files are nearly alike: in one merge git would move the edit into the one that comes."""
+    from contextlib import nullcontext
+
+    from perfgen.change import work_out
+    from perfgen.service import Service
+    from perfgen.versions import at_recorded
+
+    monkeypatch.setenv("HOME", env["HOME"])
+    edited = service / "app" / "cache" / "__init__.py"
+    edited.write_text(edited.read_text() + "# mine\n")
+    git("commit", "-q", "-a", "-m", "mine", cwd=service)
+    opened = Service.open(service)
+    patterns = {"patterns": ["database", "example", "tracing"]}
+    change = at_recorded(
+        opened,
+        lambda source: work_out(opened, source, source, patterns, tmp_path),
+        lambda _: nullcontext(),
+    )
+    assert change.conflicts == ["app/cache/__init__.py"]
+    kinds = {file.path: file.kind for file in change.files}
+    assert kinds["app/tracing/__init__.py"] == "new"
+    assert b"mine" not in change.scratch.read(change.result["app/tracing/__init__.py"])
