@@ -1,6 +1,7 @@
 """add, remove and update of an unedited service give the fresh one, as plain copier does; a dry run leaves no trace."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -91,6 +92,7 @@ def test_a_dry_run_leaves_no_trace(service: Path, run: Run, git: Git) -> None:
         (service / "text.txt").read_text().replace("line 5\n", "mine\n")
     )
     git("commit", "-q", "-a", "-m", "mine", cwd=service)
+    os.utime(service / "stays.txt")  # so that git would renew its index
     before = everything(service)
     for command, code in (("update", 2), ("add tracing", 0), ("remove cache", 0)):
         done = run(*command.split(), "--dry-run", "--json", cwd=service)
