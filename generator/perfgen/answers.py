@@ -59,7 +59,7 @@ def gather(form: Form, project: str, flags: Flags) -> Values:
         given = {
             name: value for name, value in _file(flags.answers).items() if not name.startswith("_")
         }
-    settings = _settings(flags.settings)
+    settings = parse_settings(flags.settings)
     if settings.get("project", project) != project:
         raise Refused(
             f"The service cannot be called both {project} and {settings['project']}.",
@@ -86,8 +86,8 @@ def gather(form: Form, project: str, flags: Flags) -> Values:
     return _with_patterns(form, given, flags)
 
 
-def _settings(settings: Iterable[str]) -> dict[str, str]:
-    """The answers by --set."""
+def parse_settings(settings: Iterable[str]) -> dict[str, str]:
+    """The answers that `--set NAME=VALUE` gives; refused when one has no value, or two."""
     found: dict[str, str] = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
@@ -120,7 +120,7 @@ def _with_patterns(form: Form, given: Values, flags: Flags) -> Values:
             )
         base = catalogue.presets[flags.preset]
     elif "patterns" in given:
-        base = _asked(
+        base = asked(
             catalogue,
             form.parse(
                 form.question("patterns"),
@@ -141,7 +141,7 @@ def select(
     catalogue: Catalogue, base: Iterable[str], more: Iterable[str], less: Iterable[str]
 ) -> list[str]:
     """The patterns to ask for; refused when what is left out is needed, or is no choice."""
-    added, removed = _asked(catalogue, more), [catalogue.get(name).name for name in less]
+    added, removed = asked(catalogue, more), [catalogue.get(name).name for name in less]
     for name in removed:
         if catalogue.patterns[name].core:
             raise Refused(
@@ -162,7 +162,7 @@ def select(
     return sorted(chosen)
 
 
-def _asked(catalogue: Catalogue, names: Iterable[str]) -> list[str]:
+def asked(catalogue: Catalogue, names: Iterable[str]) -> list[str]:
     """Names that can be asked for, former ones brought up to date; the core goes without saying."""
     patterns = [catalogue.get(name) for name in names]
     for pattern in patterns:
@@ -182,7 +182,7 @@ def _healed(catalogue: Catalogue, answer: Any) -> Any:
     if not isinstance(words, list):
         return answer
     names = [word.strip() if isinstance(word, str) else word for word in words]
-    return _asked(catalogue, [str(name) for name in names if name != ""])
+    return asked(catalogue, [str(name) for name in names if name != ""])
 
 
 def _names(flags: Iterable[str]) -> list[str]:

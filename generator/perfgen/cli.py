@@ -7,8 +7,12 @@ import typer
 
 from perfgen import __version__
 from perfgen import signals
+from perfgen.commands import add
+from perfgen.commands import doctor
 from perfgen.commands import new
 from perfgen.commands import patterns
+from perfgen.commands import remove
+from perfgen.commands import update
 from perfgen.errors import DONE
 from perfgen.errors import INTERRUPTED
 from perfgen.errors import MISTAKE
@@ -42,6 +46,10 @@ def _perfgen(
 
 app.command("new")(new.new)
 app.command("patterns")(patterns.patterns)
+app.command("add", help=add.HELP)(add.add)
+app.command("remove", help=remove.HELP)(remove.remove)
+app.command("doctor", help=doctor.HELP)(doctor.doctor)
+app.command("update", help=update.HELP)(update.update)
 
 
 def run(args: list[str]) -> int:

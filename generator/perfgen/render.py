@@ -15,8 +15,11 @@ from perfgen.sources import Source
 _INDEX_QUESTION = "_sync_git_index_executable_bit"
 
 
-def render(source: Source, answers: dict[str, Any], target: Path) -> None:
-    """Write the service into the new folder `target`; the answers are complete and known to be right."""
+def render(source: Source, answers: dict[str, Any], target: Path, *, again: bool = False) -> None:
+    """Write the service into the new folder `target`; the answers are complete and known to be right.
+
+    With `again` the folder has the answers file of an earlier render, which `answers` only amend.
+    """
     import copier
     from copier.errors import UnsafeTemplateError
     from copier.errors import UserMessageError
@@ -37,6 +40,7 @@ def render(source: Source, answers: dict[str, Any], target: Path) -> None:
                 vcs_ref=source.ref,
                 settings=copier.Settings(),
                 defaults=True,
+                overwrite=again,
                 quiet=True,
             )
     except UnsafeTemplateError as error:

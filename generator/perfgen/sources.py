@@ -73,7 +73,7 @@ def with_source(
     if not template:
         with _sound_store():
             return work(embedded(version))
-    if _is_url(template) or template.endswith(".bundle"):
+    if is_url(template) or template.endswith(".bundle"):
         from tempfile import gettempdir
 
         def fetched(folder: Path) -> T:
@@ -122,6 +122,13 @@ def _sound_store() -> Iterator[None]:
                 "Move it away and run the command again: perfgen makes it anew.",
             ) from error
         raise
+
+
+def with_stored(ref: str, work: Callable[[Source], T]) -> T:
+    """Call `work` with that version of perfgen's own template, be it there or not."""
+    with _sound_store():
+        refresh()
+        return work(Source(STORE, ref, _store()))
 
 
 def refresh() -> None:
@@ -214,13 +221,14 @@ def _cloned(template: str, version: str | None, folder: Path) -> Source:
     return Source(recorded, _version(clone, version), clone, settings, cache=folder / "cache")
 
 
-def _is_url(template: str) -> bool:
+def is_url(template: str) -> bool:
+    """Whether `template` is fetched from elsewhere."""
     return "://" in template or bool(re.match(r"(gh:|gl:|git\+|[\w.-]+@[\w.-]+:)", template))
 
 
 def _addresses(template: str) -> tuple[str, str]:
     """What to record, so that copier knows it for git; and what git itself is to fetch."""
-    if not _is_url(template):
+    if not is_url(template):
         path = Path(template).expanduser().resolve()
         return str(path), str(path)
     for short, host in (("gh:", "https://github.com/"), ("gl:", "https://gitlab.com/")):

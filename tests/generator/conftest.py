@@ -12,6 +12,9 @@ from perfgen import cli
 from tests.generator.kinds import Git
 from tests.generator.kinds import Run
 from tests.generator.kinds import Tree
+from tests.generator.shelf import Shelf
+from tests.generator.shelf import make
+from tests.generator.shelf import new
 
 # What the machine's own settings may not decide.
 FOREIGN = ("GIT_", "COPIER_", "PERFGEN_", "PYTEST_", "NO_COLOR", "XDG_")
@@ -147,3 +150,21 @@ def tree() -> Tree:
         }
 
     return read
+
+
+@pytest.fixture(scope="session")
+def shelf(root: Path, tmp_path_factory: pytest.TempPathFactory, git: Git) -> Shelf:
+    """A small template in two versions; not to be changed."""
+    return make(tmp_path_factory.mktemp("shelf") / "source", root, git)
+
+
+@pytest.fixture(scope="session")
+def fresh(shelf: Shelf, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A service of its first version; to be copied."""
+    return new(run, shelf, tmp_path_factory.mktemp("fresh"))
+
+
+@pytest.fixture
+def service(fresh: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be changed."""
+    return Path(shutil.copytree(fresh, tmp_path / "shop", symlinks=True))

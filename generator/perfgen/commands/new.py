@@ -7,14 +7,8 @@ from typing import Annotated
 
 import typer
 
+from perfgen.commands.options import complete_pattern
 from perfgen.output import Output
-
-
-def _complete_pattern(incomplete: str) -> list[str]:
-    from perfgen import resources
-
-    folder = resources.root() / "patterns"
-    return sorted(path.stem for path in folder.glob(f"{incomplete}*.yml"))
 
 
 def new(
@@ -31,7 +25,7 @@ def new(
     with_: Annotated[
         list[str] | None,
         typer.Option(
-            "--with", metavar="PATTERN", help="Add a pattern.", autocompletion=_complete_pattern
+            "--with", metavar="PATTERN", help="Add a pattern.", autocompletion=complete_pattern
         ),
     ] = None,
     without: Annotated[
@@ -40,7 +34,7 @@ def new(
             "--without",
             metavar="PATTERN",
             help="Leave a pattern out.",
-            autocompletion=_complete_pattern,
+            autocompletion=complete_pattern,
         ),
     ] = None,
     description: Annotated[

@@ -1,0 +1,32 @@
+"""How `perfgen update --continue` and `--abort` go."""
+
+from pathlib import Path
+
+from perfgen import signals
+from perfgen import unfinished
+from perfgen.errors import DONE
+from perfgen.output import Output
+from perfgen.service import Service
+
+
+def proceed(project: Path, output: Output) -> int:
+    """Finish the change: what was resolved is staged, the commit is the user's."""
+    service = Service.open(project)
+    with service.locked(), signals.waiting():
+        made = unfinished.proceed(service)
+    command = f'git commit -m "{made.message}"'
+    output.say(f"All conflicts are resolved.\n\nNext:\n  {command}")
+    output.result({"path": str(service.folder), "next": [command]})
+    return DONE
+
+
+def abort(project: Path, output: Output) -> int:
+    """Undo the change; what the user wrote since is kept."""
+    service = Service.open(project, broken=True)
+    with service.locked(), signals.waiting():
+        kept = unfinished.abort(service)
+    output.say("Everything is as it was before the change.")
+    for line in kept:
+        output.note(line)
+    output.result({"path": str(service.folder), "notes": kept})
+    return DONE

@@ -1,0 +1,202 @@
+"""How `add`, `remove` and `update` go: the change is worked out, told, and brought in at once, or not at all."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from perfgen import landing
+from perfgen import unfinished
+from perfgen import versions
+from perfgen.answering import Answers
+from perfgen.answering import answer
+from perfgen.catalogue import Catalogue
+from perfgen.change import KINDS
+from perfgen.change import Change
+from perfgen.change import FileChange
+from perfgen.change import work_out
+from perfgen.errors import CONFLICTS
+from perfgen.errors import DONE
+from perfgen.notices import notices
+from perfgen.output import Output
+from perfgen.questions import Form
+from perfgen.selection import Selection
+from perfgen.service import Service
+from perfgen.sources import Source
+from perfgen.staging import staged
+
+_TITLES = {
+    "conflict": "Conflicts",
+    "merged": "Merged with your changes",
+    "changed": "Changed",
+    "renamed": "Renamed",
+    "new": "New",
+    "removed": "Removed",
+    "kept": "Left as you have them",
+}
+_SHOWN = 8  # files of a class that are listed; --dry-run and --json have all
+
+
+@dataclass
+class Evolution:
+    """One run of `perfgen add`, `remove` or `update`."""
+
+    command: str  # as the user typed it, for messages
+    project: Path
+    settings: list[str]
+    dry_run: bool
+    output: Output
+
+    def select(self, choose: Callable[[Catalogue, list[str]], Selection]) -> int:
+        """Change which patterns the service has, at the version it is of; the exit code."""
+        service = Service.open(self.project)
+        with service.locked():
+            self._require_ready(service)
+            return versions.at_recorded(
+                service,
+                lambda source: self._evolve(service, source, source, choose),
+                self.output.progress,
+            )
+
+    def update(self, to: str | None) -> int:
+        """Go to another version, the newest when None; the exit code."""
+        service = Service.open(self.project)
+        with service.locked():
+            self._require_ready(service)
+            return versions.at_both(
+                service,
+                to,
+                lambda recorded, wanted: self._evolve(service, recorded, wanted, None),
+                self.output.progress,
+            )
+
+    def _require_ready(self, service: Service) -> None:
+        unfinished.require_none(service)
+        if not self.dry_run:
+            unfinished.clear(service)
+        service.require_clean()
+
+    def _evolve(
+        self,
+        service: Service,
+        recorded: Source,
+        wanted: Source,
+        choose: Callable[[Catalogue, list[str]], Selection] | None,
+    ) -> int:
+        if wanted.note:
+            self.output.note(wanted.note)
+        form = Form(wanted.files("copier.yml", "patterns"))
+        patterns = None
+        if choose:
+            selection = choose(form.catalogue, _patterns(service))
+            for note in selection.notes:
+                self.output.note(note)
+            patterns = selection.patterns
+            if selection.unchanged and not self.settings:
+                return self._nothing(service, recorded, wanted, selection.notes)
+        answers = answer(form, service.answers, patterns, self.settings, self.output)
+        if recorded.ref == wanted.ref and not answers.changed:
+            self.output.say(f"The service is of the newest template already: {wanted.version}.")
+            return self._nothing(service, recorded, wanted, [])
+
+        def work(folder: Path) -> int:
+            with self.output.progress("Working out the change"):
+                change = work_out(service, recorded, wanted, answers.changed, folder)
+            return self._finish(service, change, recorded, wanted, answers)
+
+        return staged(Path(tempfile.gettempdir()), "perfgen-", work)
+
+    def _nothing(self, service: Service, recorded: Source, wanted: Source, notes: list[str]) -> int:
+        self.output.result(
+            _facts(service, recorded, wanted) | {"written": False, "files": [], "notes": notes}
+        )
+        return DONE
+
+    def _finish(
+        self, service: Service, change: Change, recorded: Source, wanted: Source, answers: Answers
+    ) -> int:
+        """Bring the change in, unless it is a dry run, and tell of it."""
+        notes = change.notes + answers.notes
+        told = notices(change, recorded, wanted)
+        written = not self.dry_run and not change.empty
+        if written:
+            landing.land(service, change, self.command, self._message(recorded, wanted))
+        following = _following(change, self._message(recorded, wanted)) if written else []
+        with self.output.best_effort():
+            self._tell(change.files)
+            for line in notes + told.lines():
+                self.output.say(line)
+            diff = change.diff() if self.dry_run else ""
+            if self.dry_run:
+                self.output.say(f"\n{diff}")
+                self.output.note("Nothing was written.")
+            elif following:
+                self.output.say("\nNext:\n" + "\n".join(f"  {line}" for line in following))
+            facts = _facts(service, recorded, wanted) | {
+                "written": written,
+                "answers": answers.values,
+                "files": [_file(file) for file in change.files],
+                "conflicts": change.conflicts,
+                "notes": notes,
+                "notices": asdict(told),
+                "next": following,
+            }
+            self.output.result(facts | ({"diff": diff} if self.dry_run else {}))
+        return CONFLICTS if change.conflicts else DONE
+
+    def _message(self, recorded: Source, wanted: Source) -> str:
+        if recorded.ref != wanted.ref:
+            return f"Template {wanted.version}"
+        return self.command
+
+    def _tell(self, files: list[FileChange]) -> None:
+        for kind in KINDS:
+            found = [file for file in files if file.kind == kind]
+            if not found:
+                continue
+            self.output.say(f"{_TITLES[kind]}: {len(found)}")
+            limit = len(found) if self.dry_run or kind in ("conflict", "merged", "kept") else _SHOWN
+            for file in found[:limit]:
+                self.output.say(f"  {_line(file)}")
+            if len(found) > limit:
+                self.output.say(f"  and {len(found) - limit} more")
+
+
+def _patterns(service: Service) -> list[str]:
+    recorded = service.answers.get("patterns")
+    return [str(name) for name in recorded] if isinstance(recorded, list) else []
+
+
+def _line(file: FileChange) -> str:
+    path = f"{file.origin} → {file.path}" if file.origin else file.path
+    return f"{path} ({file.note})" if file.note else path
+
+
+def _file(file: FileChange) -> dict[str, str]:
+    return {
+        name: value for name, value in asdict(file).items() if value or name in ("path", "kind")
+    }
+
+
+def _facts(service: Service, recorded: Source, wanted: Source) -> dict[str, object]:
+    return {
+        "path": str(service.folder),
+        "source": service.source,
+        "from": recorded.version,
+        "to": wanted.version,
+    }
+
+
+def _following(change: Change, message: str) -> list[str]:
+    """The commands to go on with."""
+    if change.conflicts:
+        return [
+            "resolve the conflicts: say in each file what both sides meant, then `git add` it",
+            "perfgen update --continue",
+            "or, to have everything as it was: perfgen update --abort",
+        ]
+    return [
+        f'git commit -m "{message}"',
+        "or, to have everything as it was: perfgen update --abort",
+    ]

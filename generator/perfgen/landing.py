@@ -1,0 +1,230 @@
+"""How a change reaches the user's files: all that is new is written first, then files are only renamed.
+
+The renames happen under git's own `index.lock`; what fails on the way is undone, and signals wait.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from perfgen import git
+from perfgen import plan
+from perfgen import signals
+from perfgen import unfinished
+from perfgen.change import Change
+from perfgen.errors import Refused
+from perfgen.plan import Plan
+from perfgen.scratch import Entry
+from perfgen.service import Service
+
+# What our git must not do besides: run the user's hooks, or share an index with others.
+_QUIETLY = {"core.hooksPath": os.devnull, "core.splitIndex": "false", "core.fsmonitor": "false"}
+_GITLINK = "160000"
+_ATTEMPTS = 5  # at an index that others write at the same time
+
+
+def land(service: Service, change: Change, command: str, message: str) -> None:
+    """Bring `change` into files and index, staged; conflicts as unmerged entries. All of it, or nothing.
+
+    Refused when something untracked is in the way, or a file or the index changes meanwhile.
+    """
+    signals.hold()
+    try:
+        _make_state(service)
+        try:
+            signals.release()
+            try:
+                made = _prepare(service, change, command, message)
+            finally:
+                signals.hold()
+            _lock(service, change)
+        except BaseException:
+            plan.discard(service.state)
+            raise
+        _swap(service, made)
+        signals.ignore()
+    finally:
+        signals.release()
+    # Spares the next git from reading what has just been written.
+    unfinished.refresh(service)
+
+
+def _make_state(service: Service) -> None:
+    try:
+        service.state.mkdir()
+    except OSError as error:
+        raise Refused(
+            f"{service.state} cannot be made: {error.strerror}.", "Nothing was changed."
+        ) from error
+
+
+def _prepare(service: Service, change: Change, command: str, message: str) -> Plan:
+    """Write what is new below the git folder: files, objects, index and the plan. All disk space is taken here."""
+    state, prefix = service.state, service.prefix
+    come = [
+        path
+        for path, entry in change.result.items()
+        if change.ours.get(path) != entry and entry.mode != _GITLINK
+    ]
+    gone = [path for path in change.ours if path not in change.result or path in set(come)]
+    leave = [prefix + path for path in gone if os.path.lexists(service.folder / path)]
+    made = Plan(
+        head=service.head,
+        command=command,
+        leave=leave,
+        come=[prefix + path for path in come],
+        landed={},
+        marked=[prefix + path for path in change.stages if path in set(come)],
+        conflicts=[prefix + path for path in change.stages],
+        message=message,
+    )
+    _require_room(service, made)
+    entries = [change.result[path] for path in come]
+    entries += [entry for stages in change.stages.values() for entry in stages.values()]
+    _git(service, "unpack-objects", "-q", data=change.scratch.pack(entries))
+    _write_files(service, {prefix + path: change.result[path] for path in come})
+    _write_index(service, change)
+    made.landed = {path: plan.fingerprint(state / "new" / path) for path in made.come}
+    for path in leave:
+        (state / "old" / path).parent.mkdir(parents=True, exist_ok=True)
+    made.save(state)
+    return made
+
+
+def _git(service: Service, *args: str | Path, index: Path | None = None, data: bytes = b"") -> None:
+    env = git.configured(_QUIETLY) | ({"GIT_INDEX_FILE": str(index)} if index else {})
+    git.raw(*args, cwd=service.top, env=env, data=data)
+
+
+def _require_room(service: Service, made: Plan) -> None:
+    """Refuse when something that git does not know is where a file is to come."""
+    top, leave = service.top, set(made.leave)
+    for path in made.come:
+        for folder in reversed(plan.parents(path)):
+            place = top / folder
+            if folder in leave or not os.path.lexists(place):
+                if folder not in made.folders:
+                    made.folders.append(folder)
+            elif place.is_symlink() or not place.is_dir():
+                raise _in_the_way(folder)
+        place = top / path
+        if path not in leave and os.path.lexists(place) and not _all_leave(top, path, leave):
+            raise _in_the_way(path)
+
+
+def _all_leave(top: Path, folder: str, leave: set[str]) -> bool:
+    """Whether `folder` is one, and nothing stays in it."""
+    place = top / folder
+    if place.is_symlink() or not place.is_dir():
+        return False
+    names = [path for path in place.rglob("*") if path.is_symlink() or not path.is_dir()]
+    return all(path.relative_to(top).as_posix() in leave for path in names)
+
+
+def _in_the_way(path: str) -> Refused:
+    return Refused(
+        f"{path} is in the way: the change brings a file there, and git does not track yours.",
+        "Commit it, so that both are merged, or move it away.",
+    )
+
+
+def _write_files(service: Service, files: dict[str, Entry]) -> None:
+    """Write `files` below the state folder, with the line ends and filters of the user's configuration."""
+    if not files:
+        return
+    index = service.state / "files"
+    lines = (
+        f"{entry.mode} {entry.sha}\t".encode() + os.fsencode(path) for path, entry in files.items()
+    )
+    _git(service, "update-index", "-z", "--index-info", index=index, data=_ended(lines))
+    to = f"--prefix={service.state}/new/"
+    _git(service, "checkout-index", "-f", "-q", to, "-a", index=index)
+
+
+def _write_index(service: Service, change: Change) -> None:
+    """Write the index as it is to be beside a copy of the one that is; only what the change touches is another."""
+    shutil.copyfile(service.index, service.state / "old-index")
+    index = service.state / "index"
+    shutil.copyfile(service.index, index)
+    gone = "0" * len(service.head)
+    touched = {
+        path
+        for path in change.ours.keys() | change.result.keys()
+        if change.ours.get(path) != change.result.get(path)
+    } | change.stages.keys()
+    lines = [f"0 {gone} 0\t".encode() + _raw(service, path) for path in touched]
+    for path in touched:
+        stages = change.stages.get(path)
+        if stages is None and path in change.result:
+            stages = {0: change.result[path]}
+        for stage, entry in sorted((stages or {}).items()):
+            lines.append(f"{entry.mode} {entry.sha} {stage}\t".encode() + _raw(service, path))
+    _git(service, "update-index", "-z", "--index-info", index=index, data=_ended(lines))
+
+
+def _raw(service: Service, path: str) -> bytes:
+    return os.fsencode(service.prefix + path)
+
+
+def _ended(lines: Iterable[bytes]) -> bytes:
+    return b"".join(line + b"\0" for line in lines)
+
+
+def _swap(service: Service, made: Plan) -> None:
+    """Put the new in the place of the old, under the lock.
+
+    What cannot even be undone stays on record, for `perfgen doctor --fix`.
+    """
+    state, top = service.state, service.top
+    try:
+        if service.dirty():
+            raise Refused(
+                "A file was changed while perfgen was at work.", "Commit it, and run this again."
+            )
+        for path in made.leave:
+            plan.move(top / path, state / "old" / path)
+        plan.remove_empty(top, [folder for path in made.leave for folder in plan.parents(path)])
+        for path in made.come:
+            plan.move(state / "new" / path, top / path)
+        os.replace(service.git_dir / "index.lock", service.index)
+        os.rename(state / plan.SWAPPING, state / plan.LANDED)
+    except BaseException as error:
+        unfinished.undo_files(service, made)
+        unfinished.unlock(service)
+        plan.discard(state)
+        if isinstance(error, OSError):
+            raise Refused(
+                f"{error.filename2 or error.filename} could not be written: {error.strerror}.",
+                "Nothing was changed.",
+            ) from error
+        raise
+
+
+def _take(lock: Path, prepared: Path) -> None:
+    """Make the lock with its content, in one step where the file system can."""
+    try:
+        os.link(prepared, lock)
+    except FileExistsError:
+        raise
+    except OSError:
+        with lock.open("xb") as file:
+            file.write(prepared.read_bytes())
+
+
+def _lock(service: Service, change: Change) -> None:
+    """Take git's own lock of the index, which is the prepared one; made anew when git wrote the index meanwhile."""
+    lock = service.git_dir / "index.lock"
+    for _ in range(_ATTEMPTS):
+        try:
+            _take(lock, service.state / "index")
+        except FileExistsError as error:
+            raise Refused(
+                f"Another git is at work in {service.top}: {lock} exists.",
+                "Wait for it to end. Where none runs, one was killed: remove the file.",
+            ) from error
+        if service.index.read_bytes() == (service.state / "old-index").read_bytes():
+            return
+        lock.unlink()
+        _write_index(service, change)
+    raise Refused("Other programs keep writing the index of git.", "End them, and run this again.")

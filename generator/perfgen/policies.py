@@ -1,0 +1,143 @@
+"""What git's merge does not know: files with rules of their own, and the class of each file."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from perfgen import git
+from perfgen import settingsfile
+from perfgen.service import ANSWERS
+from perfgen.service import READING
+from perfgen.service import Service
+
+if TYPE_CHECKING:
+    from perfgen.change import Change
+    from perfgen.change import FileChange
+    from perfgen.scratch import Tree
+
+LOCK, SETTINGS = "uv.lock", ".env.example"
+
+
+def ignored(service: Service, names: list[str]) -> set[str]:
+    """Those of `names` that the repository's .gitignore keeps out; what is tracked is not among them."""
+    plain = git.configured({"core.excludesFile": os.devnull})
+    data = b"".join(os.fsencode(name) + b"\0" for name in names)
+    try:
+        found = git.raw(
+            "check-ignore", "-z", "--stdin", cwd=service.folder, env=READING | plain, data=data
+        )
+    except git.GitError as error:
+        if error.words:
+            raise
+        return set()  # git's way to say that none is
+    return {os.fsdecode(name) for name in found.split(b"\0") if name}
+
+
+def apply(change: Change) -> None:
+    """Settle the files with rules of their own in the merged result."""
+    _settle(change, ANSWERS, change.theirs)
+    _settle_lock(change)
+    _settle_settings(change)
+    for path, stages in list(change.stages.items()):
+        if stages.keys() == {1, 3}:
+            del change.stages[path]
+            change.result.pop(path, None)
+            change.kept[path] = "you deleted it, and the template changed it; it stays deleted"
+
+
+def _settle(change: Change, path: str, tree: Tree) -> None:
+    change.stages.pop(path, None)
+    change.result.pop(path, None)
+    if path in tree:
+        change.result[path] = tree[path]
+
+
+def _settle_lock(change: Change) -> None:
+    """The lock is the template's where nobody touched it; an edited one is the user's, and uv mends it."""
+    before, ours, theirs = (tree.get(LOCK) for tree in (change.base, change.ours, change.theirs))
+    if ours is None or theirs is None or ours in (before, theirs):
+        return
+    if before != theirs:
+        _settle(change, LOCK, change.ours)
+        change.kept[LOCK] = "you changed it; `uv lock` brings it up to date"
+
+
+def _settle_settings(change: Change) -> None:
+    """Settings are merged by their keys, since every pattern adds lines at the same places."""
+    before, ours, theirs = (
+        tree.get(SETTINGS) for tree in (change.base, change.ours, change.theirs)
+    )
+    if ours is None or theirs is None or ours in (before, theirs) or before == theirs:
+        return
+    texts = [
+        change.scratch.read(entry).decode("utf-8", "surrogateescape") if entry else ""
+        for entry in (before, ours, theirs)
+    ]
+    merged = settingsfile.merge(*texts)
+    content = merged.text.encode("utf-8", "surrogateescape")
+    change.result[SETTINGS] = change.scratch.write(content, ours.mode)
+    change.notes += merged.notes
+    if merged.conflict:
+        found = {1: before, 2: ours, 3: theirs}
+        change.stages[SETTINGS] = {stage: entry for stage, entry in found.items() if entry}
+    else:
+        change.stages.pop(SETTINGS, None)
+
+
+def classify(change: Change, *, moved: bool) -> list[FileChange]:
+    """The class of every file that is touched, or that stays as the user has it although the template changed it."""
+    from perfgen.change import FileChange
+
+    renames = _renames(change) if moved else {}
+    files = [FileChange(path, "conflict", note=_why(change, path)) for path in change.stages]
+    for path in sorted(change.ours.keys() | change.result.keys()):
+        if path in change.stages or change.ours.get(path) == change.result.get(path):
+            continue
+        if path in renames:
+            edited = change.ours[renames[path]] != change.base.get(renames[path])
+            note = "with your changes" if edited else ""
+            files.append(FileChange(path, "renamed", renames[path], note))
+        elif path not in renames.values():
+            files.append(FileChange(path, _kind(change, path)))
+    files += [FileChange(path, "kept", note=note) for path, note in change.kept.items()]
+    return sorted(files, key=lambda file: file.path)
+
+
+def _kind(change: Change, path: str) -> str:
+    if path not in change.ours:
+        return "new"
+    if path not in change.result:
+        return "removed"
+    return "changed" if change.result[path] == change.theirs.get(path) else "merged"
+
+
+def _renames(change: Change) -> dict[str, str]:
+    """The files of the service that follow a rename of the template's: the old path of each new one."""
+    if change.base.keys() <= change.theirs.keys():
+        return {}
+    commits = [change.scratch.commit(tree) for tree in (change.base, change.theirs)]
+    found = change.scratch.renames(*commits)
+    return {
+        new: old
+        for new, old in found.items()
+        if new in change.result
+        and new not in change.ours
+        and old in change.ours
+        and old not in change.result
+        and old not in change.stages
+    }
+
+
+def _why(change: Change, path: str) -> str:
+    """What makes the conflict, in words that send nobody's side away."""
+    stages = change.stages[path]
+    if stages.keys() == {1, 2}:
+        return "you changed it, and the template removed it; your file is kept"
+    if stages.keys() == {2, 3}:
+        return "you and the template both added it"
+    if stages.keys() == {1, 2, 3}:
+        if change.result.get(path) == stages[2]:
+            return "you and the template both changed it, and it has no lines; your file is kept"
+        return "you and the template changed the same lines"
+    return "you and the template moved it to different places"
