@@ -13,7 +13,7 @@ from perfgen.catalogue import Pattern
 def contents(pattern: Pattern, catalogue: Iterable[Pattern]) -> dict[str, Any]:
     """The files a service gets with the pattern, the tests among them, the settings they read, their metrics."""
     files = sources.embedded(None).files("template")
-    service = {_relative(path): content for path, content in files.items()}
+    service = {relative(path): content for path, content in files.items()}
     others = [other for other in catalogue if other.name != pattern.name]
     own = {
         path: content
@@ -30,9 +30,14 @@ def contents(pattern: Pattern, catalogue: Iterable[Pattern]) -> dict[str, Any]:
     }
 
 
-def _relative(path: str) -> str:
+def relative(path: str) -> str:
     """`template/<<project>>/app/main.py.jinja` → `app/main.py`."""
     return path.split("/", 2)[-1].removesuffix(".jinja")
+
+
+def belongs(path: str, pattern: Pattern) -> bool:
+    """Whether a service without the pattern lacks the file."""
+    return _named_for(path, pattern) or _listed(path, pattern)
 
 
 def _named_for(path: str, pattern: Pattern) -> bool:
