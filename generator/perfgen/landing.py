@@ -38,15 +38,16 @@ def land(service: Service, change: Change, command: str, message: str) -> None:
                 made = _prepare(service, change, command, message)
             finally:
                 signals.hold()
-            _swap(service, change, made)
+            _lock(service, change)
         except BaseException:
             plan.discard(service.state)
             raise
+        _swap(service, made)
         signals.ignore()
     finally:
         signals.release()
     # Spares the next git from reading what has just been written.
-    git.says("update-index", "-q", "--refresh", cwd=service.top)
+    unfinished.refresh(service)
 
 
 def _make_state(service: Service) -> None:
@@ -170,10 +171,12 @@ def _ended(lines: Iterable[bytes]) -> bytes:
     return b"".join(line + b"\0" for line in lines)
 
 
-def _swap(service: Service, change: Change, made: Plan) -> None:
-    """Put the new in the place of the old."""
+def _swap(service: Service, made: Plan) -> None:
+    """Put the new in the place of the old, under the lock.
+
+    What cannot even be undone stays on record, for `perfgen doctor --fix`.
+    """
     state, top = service.state, service.top
-    _lock(service, change)
     try:
         if service.dirty():
             raise Refused(
@@ -189,6 +192,7 @@ def _swap(service: Service, change: Change, made: Plan) -> None:
     except BaseException as error:
         unfinished.undo_files(service, made)
         unfinished.unlock(service)
+        plan.discard(state)
         if isinstance(error, OSError):
             raise Refused(
                 f"{error.filename2 or error.filename} could not be written: {error.strerror}.",

@@ -37,9 +37,13 @@ def merge(before: str, ours: str, theirs: str) -> Merged:
     (base, base_end), (mine, end), (new, new_end) = map(_parse, (before, ours, theirs))
     merged = Merged("")
     items: dict[str, Item] = {}
+    carried = ""  # what the user wrote above a key that goes
     for key, item in mine.items():
         if (kept := _settled(key, base.get(key), item, new.get(key), merged)) is not None:
-            items[key] = kept
+            items[key] = Item(carried + kept.above, kept.line)
+            carried = ""
+        elif item.above != base[key].above:
+            carried += item.above
     order = list(items)
     previous = ""
     for key, item in new.items():
@@ -48,7 +52,7 @@ def merge(before: str, ours: str, theirs: str) -> Merged:
             items[key] = item
         if key in items:
             previous = key
-    end = new_end if end == base_end else end
+    end = carried + (new_end if end == base_end else end)
     merged.text = "".join(items[key].above + items[key].line for key in order) + end
     return merged
 

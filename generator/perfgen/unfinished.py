@@ -16,6 +16,9 @@ from perfgen.service import Service
 _MARKER = re.compile(rb"^(<{7} |>{7} |\|{7} )", re.MULTILINE)
 
 
+_QUIETLY = ("-c", f"core.hooksPath={os.devnull}")
+
+
 class Unresolved(Refused):
     """Conflicts are left."""
 
@@ -92,13 +95,15 @@ def undo_files(service: Service, made: Plan) -> list[str]:
             continue
         if found == made.landed[path]:
             here.unlink()
-        elif os.path.lexists(earlier) or _came(service, made, path):
+        elif _came(service, made, path) or plan.fingerprint(earlier) not in ("", found):
             kept.append(_keep(service, path))
     plan.remove_empty(service.top, made.folders)
     for path in made.leave:
         earlier = service.state / "old" / path
         _drop_draft(earlier)
-        if os.path.lexists(earlier):
+        found = plan.fingerprint(earlier)
+        # On another disk, where moving is copying, the file may not have gone from here yet.
+        if found and found != plan.fingerprint(service.top / path):
             plan.move(earlier, service.top / path)
     return kept
 
@@ -109,7 +114,11 @@ def _came(service: Service, made: Plan, path: str) -> bool:
 
 
 def _drop_draft(path: Path) -> None:
-    path.with_name(f".{path.name}{plan.DRAFT}").unlink(missing_ok=True)
+    draft = path.with_name(f".{path.name}{plan.DRAFT}")
+    if os.path.lexists(
+        draft
+    ):  # to remove what is not there fails too, where nothing can be written
+        draft.unlink()
 
 
 def _keep(service: Service, path: str) -> str:
@@ -134,7 +143,7 @@ def abort(service: Service) -> list[str]:
     kept = undo_files(service, found.plan)
     unlock(service)
     plan.discard(service.state)
-    git.says("update-index", "-q", "--refresh", cwd=service.top)
+    refresh(service)
     return kept
 
 
@@ -149,8 +158,12 @@ def _restore_index(service: Service, made: Plan) -> None:
         if line and os.fsdecode(path) in paths:
             lines.append(b" ".join(meta.split()[::2]) + b" 0\t" + path)
     data = b"".join(line + b"\0" for line in lines)
-    quietly = git.configured({"core.hooksPath": os.devnull})
-    git.raw("update-index", "-z", "--index-info", cwd=service.top, env=quietly, data=data)
+    git.raw(*_QUIETLY, "update-index", "-z", "--index-info", cwd=service.top, data=data)
+
+
+def refresh(service: Service) -> None:
+    """Spare the next git from reading again what has just been written."""
+    git.says(*_QUIETLY, "update-index", "-q", "--refresh", cwd=service.top)
 
 
 def proceed(service: Service) -> Plan:
@@ -177,7 +190,8 @@ def proceed(service: Service) -> Plan:
             f"Make it what it is to be, then `git add -- {open_ones[0]}`; or remove it with `git rm`.",
         )
     data = b"".join(os.fsencode(path) + b"\0" for path in unmerged)
-    git.raw("update-index", "-z", "--add", "--remove", "--stdin", cwd=service.top, data=data)
+    options = ("-z", "--add", "--remove", "--stdin")
+    git.raw(*_QUIETLY, "update-index", *options, cwd=service.top, data=data)
     plan.discard(service.state)
     return made
 

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,9 +105,7 @@ class Shelf:
     folder: Path
     git: Git
 
-    def release(
-        self, tag: str, files: dict[str, bytes], executable: set[str] = frozenset()
-    ) -> None:  # type: ignore[assignment]
+    def release(self, tag: str, files: dict[str, bytes], executable: Collection[str] = ()) -> None:
         """Commit these files of the service as a version."""
         service = self.folder / SERVICE
         shutil.rmtree(service, ignore_errors=True)
