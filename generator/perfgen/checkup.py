@@ -40,7 +40,7 @@ def check(project: Path, output: Output) -> int:
     verdicts = [
         *_look("change", lambda: _unfinished(place), "none waits"),
         *_look("conflicts", lambda: _conflicts(place), "none"),
-        *_look("lock", lambda: _lock(place), "uv.lock is of pyproject.toml"),
+        *_look("lock", lambda: _lock(place), "uv.lock says nothing else than pyproject.toml"),
         *_template(project, output),
     ]
     for verdict in verdicts:
@@ -82,8 +82,8 @@ def _conflicts(service: Service) -> list[str]:
 
 def _lock(service: Service) -> list[str]:
     folder = service.folder
-    if not (folder / "pyproject.toml").exists() and not (folder / "uv.lock").exists():
-        return []
+    if not (folder / "pyproject.toml").exists():
+        return []  # taken out by the user, as `perfgen diff` tells, or never given
     shared = [parent for parent in folder.parents if parent.is_relative_to(service.top)]
     if not (folder / "uv.lock").exists() and any((one / "uv.lock").exists() for one in shared):
         return []  # of a workspace, whose lock is not the service's affair

@@ -19,7 +19,7 @@ def contents(pattern: Pattern, catalogue: Iterable[Pattern]) -> dict[str, Any]:
         path: content
         for path, content in sorted(service.items())
         if _named_for(path, pattern)
-        or (_listed(path, pattern) and not any(_named_for(path, other) for other in others))
+        or (listed(path, pattern) and not any(_named_for(path, other) for other in others))
     }
     text = b"\n".join(own.values()).decode("utf-8", "replace")
     return {
@@ -37,7 +37,7 @@ def relative(path: str) -> str:
 
 def belongs(path: str, pattern: Pattern) -> bool:
     """Whether a service without the pattern lacks the file."""
-    return _named_for(path, pattern) or _listed(path, pattern)
+    return _named_for(path, pattern) or listed(path, pattern)
 
 
 def _named_for(path: str, pattern: Pattern) -> bool:
@@ -55,7 +55,7 @@ def _named_for(path: str, pattern: Pattern) -> bool:
     )
 
 
-def _listed(path: str, pattern: Pattern) -> bool:
+def listed(path: str, pattern: Pattern) -> bool:
     """The same by the `files` of its manifest."""
     return _under(path, *(file.lstrip("/") for file in pattern.files))
 

@@ -54,11 +54,11 @@ class Matcher:
         for name in self._enabled:
             pattern = self.catalogue.patterns[name]
             own = [path for path in self.drift.base if contents.belongs(path, pattern)]
-            places = _folders(pattern)
-            given = [place for place in places if any(_in(path, place) for path in own)]
+            given = [place for place in _folders(pattern) if any(_in(path, place) for path in own)]
             gone = [place for place in given if not any(_in(path, place) for path in ours)]
-            if own and not given and not ours.intersection(own):
-                gone = [own[0]]
+            listed = [path for path in own if contents.listed(path, pattern)]
+            if listed and not ours.intersection(listed):
+                gone.append(pattern.files[0].lstrip("/"))
             found += [
                 f"{name} is among the answers, and there is no {place}:"
                 f" bring it back, or run `perfgen remove {name}`"
@@ -179,8 +179,9 @@ def _lines_of(name: str, value: str, text: str, rendered: list[str]) -> list[str
     found = []
     for line in text.splitlines():
         parts = _EXPRESSION.split(line.strip())
-        named = [part for part in parts[1::2] if re.search(rf"\b{re.escape(name)}\b", part)]
-        if not named:
+        # the answer itself, perhaps quoted by a filter; not what is computed from it
+        itself = re.compile(rf"\s*{re.escape(name)}\s*(\|.*)?")
+        if not any(itself.fullmatch(part) for part in parts[1::2]):
             continue
         shape = re.compile(".*".join(re.escape(part) for part in parts[::2]))
         found += [
