@@ -12,6 +12,7 @@ from pathlib import Path
 
 from perfgen import git
 from perfgen import releases
+from perfgen import signals
 from perfgen import sources
 from perfgen import unfinished
 from perfgen import versions
@@ -173,12 +174,12 @@ def _tree(service: Service) -> str:
 def _fix(project: Path) -> list[str]:
     """Put right what killed commands left, and say what was done."""
     service = Service.open(project, broken=True)
-    with service.locked():
-        fixed = []
+    fixed = []
+    with service.locked(), signals.waiting():
         done, kept = unfinished.recover(service)
-        if done:
-            fixed.append(f"the earlier change is {done}")
-        fixed += kept
+    if done:
+        fixed.append(f"the earlier change is {done}")
+    fixed += kept
     for path in _abandoned(service):
         if _is_old(path):
             shutil.rmtree(path, ignore_errors=True)

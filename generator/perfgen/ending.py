@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from perfgen import signals
 from perfgen import unfinished
 from perfgen.errors import DONE
 from perfgen.output import Output
@@ -11,7 +12,7 @@ from perfgen.service import Service
 def proceed(project: Path, output: Output) -> int:
     """Finish the change: what was resolved is staged, the commit is the user's."""
     service = Service.open(project)
-    with service.locked():
+    with service.locked(), signals.waiting():
         made = unfinished.proceed(service)
     command = f'git commit -m "{made.message}"'
     output.say(f"All conflicts are resolved.\n\nNext:\n  {command}")
@@ -22,7 +23,7 @@ def proceed(project: Path, output: Output) -> int:
 def abort(project: Path, output: Output) -> int:
     """Undo the change; what the user wrote since is kept."""
     service = Service.open(project, broken=True)
-    with service.locked():
+    with service.locked(), signals.waiting():
         kept = unfinished.abort(service)
     output.say("Everything is as it was before the change.")
     for line in kept:

@@ -47,7 +47,7 @@ def read(path: Path) -> Release:
     """What a bundle holds, from the few lines of text at its start."""
     with path.open("rb") as bundle:
         for line in iter(bundle.readline, b"\n"):
-            commit, _, name = line.decode().strip().partition(" ")
+            commit, _, name = line.decode("utf-8", "replace").strip().partition(" ")
             if name.startswith("refs/tags/v"):
                 return Release(path, name.removeprefix("refs/tags/"), commit)
             if not line:
@@ -98,10 +98,23 @@ def load(releases: list[Release], repository: Path) -> None:
     for release in missing(releases, repository):
         ref = f"refs/tags/{release.tag}"
         options = ("-q", "--no-auto-gc", "--no-write-fetch-head", "--no-tags")
-        git.run(
-            "fetch", *options, release.path.resolve(), f"{ref}:{ref}", cwd=repository, env=git.ALONE
-        )
+        words = ("fetch", *options, release.path.resolve(), f"{ref}:{ref}")
+        try:
+            git.run(*words, cwd=repository, env=git.ALONE)
+        except git.GitError as error:
+            if _disk_is_full(error):
+                raise
+            raise Fault(
+                f"{release.path} is damaged: {error.words.splitlines()[-1] if error.words else 'unreadable'}.",
+                "Install perfgen again.",
+            ) from error
+        if tags(repository).get(release.tag) != release.commit:
+            raise Fault(f"{release.path} does not hold what it says.", "Install perfgen again.")
     point(repository)
+
+
+def _disk_is_full(error: git.GitError) -> bool:
+    return "No space left" in error.words
 
 
 def pointed(repository: Path) -> bool:

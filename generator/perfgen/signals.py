@@ -1,6 +1,8 @@
 """Ctrl-C, SIGTERM and SIGHUP become one Interrupted, and never in the middle of what must be whole."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -58,6 +60,17 @@ def release() -> None:
     _held -= 1
     if _waiting and not _held:
         _raise()
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Within, signals wait; when all went well they change nothing any more, since the work is done."""
+    hold()
+    try:
+        yield
+        ignore()
+    finally:
+        release()
 
 
 def ignore() -> None:

@@ -72,7 +72,7 @@ def first() -> dict[str, bytes]:
     }
     for pattern in PATTERNS:
         name = str(pattern["name"])
-        files[f"app/{name}/__init__.py"] = f"{name} = 1\n" * 20 + f"# of {name}\n" * 3
+        files[f"app/{name}/__init__.py"] = text + f"# of {name}\n" * 3  # nearly alike
     files["migrations/versions/database/0001_first.py"] = "revision = '0001'\n" + text
     return {path: text.encode() if isinstance(text, str) else text for path, text in files.items()}
 

@@ -124,6 +124,7 @@ ROWS = [
     Row("tab, same line", write(ODD[1], SAME), ODD[1], "conflict", "UU", SIDES),
     Row("became a link", link("text.txt", "stays.txt"), "text.txt", "conflict", "AU"),
     Row("a link of its own", link("mine.lnk", "stays.txt"), "mine.lnk", "", ""),
+    Row("own file in a folder that is renamed", write("old/mine.txt", "mine\n"), "old/mine.txt", "", "", ("mine\n",)),
     Row("own file", write("mine.txt", "mine\n"), "mine.txt", "", "", ("mine\n",)),
     Row("lock, unedited", lambda _: None, "uv.lock", "changed", "M ", ("version = 2\n",)),
     Row("lock, edited", write("uv.lock", "version = 1\n" + MINE), "uv.lock", "kept", "", ("version = 1\n" + MINE,)),

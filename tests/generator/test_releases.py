@@ -219,3 +219,31 @@ def test_waits_for_another_perfgen_that_fills_the_store(
     process.communicate(timeout=60)
     assert process.returncode == 0
     assert (store / "template" / ".git").is_dir()
+
+
+@pytest.mark.parametrize(
+    "how", ["truncated", "tampered", "cut off in its header", "another commit"]
+)
+def test_a_damaged_bundle_is_refused(checkout: Path, tmp_path: Path, git: Git, how: str) -> None:
+    releases.cut(checkout, "1.0.0")
+    change(checkout, git, "second")
+    releases.cut(checkout, "1.1.0")
+    bundle = checkout / "releases" / "1.1.0.bundle"
+    content = bytearray(bundle.read_bytes())
+    if how == "truncated":
+        del content[-40:]
+    elif how == "tampered":
+        content[-60] ^= 1
+    elif how == "another commit":
+        commit = releases.read(bundle).commit.encode()
+        content = content.replace(commit, b"1" * len(commit))
+    else:
+        del content[30:]
+    bundle.write_bytes(content)
+    store = tmp_path / "store"
+    releases.create(store)
+    with pytest.raises(Refused) as raised:
+        releases.load(releases.bundled(checkout / "releases"), store)
+    assert "1.1.0.bundle" in raised.value.sentence
+    assert raised.value.hint == "Install perfgen again."
+    assert "v1.1.0" not in releases.tags(store)

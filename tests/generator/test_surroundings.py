@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -218,11 +219,11 @@ def _not_answered(service: Path, git: Git) -> None:
     ],
 )  # fmt: skip
 def test_refused_with_nothing_written(
-    service: Path, run: Run, git: Git, spoil: Callable[[Path, Git], None], words: str
+    service: Path, within: Run, git: Git, spoil: Callable[[Path, Git], None], words: str
 ) -> None:
     spoil(service, git)
     before = everything(service)
-    done = run("add", "tracing", cwd=service)
+    done = within("add", "tracing", cwd=service)
     assert done.returncode == 1, done.stdout
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 2, done.stderr  # what is wrong, and what to do
@@ -252,3 +253,46 @@ def test_a_git_at_work_is_not_disturbed(service: Path, run: Run, env: dict[str, 
     assert "Another git is at work" in done.stderr
     kept = {k: v for k, v in everything(service).items() if not k.startswith(".git/objects")}
     assert kept == {k: v for k, v in before.items() if not k.startswith(".git/objects")}
+
+
+def test_a_file_that_changes_meanwhile_is_not_lost(
+    service: Path, within: Run, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from perfgen import landing
+
+    locking = landing._lock
+
+    def lock(*args: Any) -> None:
+        (service / "text.txt").write_text("typed at the last moment\n")
+        locking(*args)
+
+    monkeypatch.setattr(landing, "_lock", lock)
+    done = within("update", cwd=service)
+    assert done.returncode == 1
+    assert "A file was changed while perfgen was at work." in done.stderr
+    assert (service / "text.txt").read_text() == "typed at the last moment\n"
+    assert status(service, env) == {"text.txt": " M"}
+    assert not (service / ".git" / "perfgen").exists()
+
+
+def test_an_index_that_is_renewed_meanwhile(
+    service: Path, within: Run, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by an editor's own `git status`: what it staged elsewhere stays."""
+    from perfgen import landing
+
+    taking, times = landing._take, 0
+
+    def take(lock: Path, prepared: Path) -> None:
+        nonlocal times
+        times += 1
+        if times == 1:
+            (service / "own.txt").write_text("own\n")
+            subprocess.run(["git", "add", "-N", "own.txt"], cwd=service, env=env, check=True)
+            subprocess.run(["git", "reset", "-q"], cwd=service, env=env, check=True)
+        taking(lock, prepared)
+
+    monkeypatch.setattr(landing, "_take", take)
+    assert within("update", cwd=service).returncode == 0
+    assert times == 2
+    assert status(service, env)["text.txt"] == "M "
