@@ -181,6 +181,7 @@ def test_an_unmerged_file_and_a_change_that_waits(run: Run, service: Path, git: 
         (f"<<<<<<< HEAD\n```\n=======\n```\n>>>>>>> other\n", True, True),  # noqa: F541
         ("<<<<<<< HEAD\none\n=======\n", False, False),
         ("Title\n=======\n", True, False),
+        ("Title\n=======\n>>>>>>> quoted three times\n", True, False),
         (">>>>>>> other\n=======\n<<<<<<< HEAD\n", False, False),
         ("".join(f"    {line}\n" for line in CONFLICT.splitlines()), True, False),
     ],

@@ -107,6 +107,7 @@ def test_a_source_that_is_gone_is_said_and_replaced_when_told(
     shown = run("source", cwd=service)
     assert shown.returncode == 0
     assert "not on this machine: /nowhere/template" in shown.stderr
+    assert "perfgen source NEW --unchecked" in shown.stderr
     refused = run("source", str(other), cwd=service)
     assert refused.returncode == 1
     assert "--unchecked" in refused.stderr
