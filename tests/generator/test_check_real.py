@@ -37,7 +37,7 @@ def replace(path: Path, pattern: str, new: str) -> None:
     path.write_text(text, "utf-8")
 
 
-def test_answers_edited_by_hand_are_noticed_one_by_one(run: Run, copy: Path) -> None:
+def test_answers_edited_by_hand_are_noticed_one_by_one(within: Run, copy: Path) -> None:
     answers = copy / ANSWERS
     replace(answers, "^project: .*", "project: other")
     replace(answers, "^description: .*", 'description: Sells "tea", and cups')
@@ -45,7 +45,7 @@ def test_answers_edited_by_hand_are_noticed_one_by_one(run: Run, copy: Path) -> 
     replace(answers, "^max_replicas: .*", "max_replicas: 2")
     replace(answers, "^max_connections: .*", "max_connections: 321")
     replace(answers, "^- scheduler\n", "")
-    found = problems(run, copy)
+    found = problems(within, copy)
     for name in ("project", "description", "python_version", "max_replicas", "max_connections"):
         assert [line for line in found if line.startswith(f"files: {name} is ")], (name, found)
     places = [line.split(" is there")[0] for line in found if "is there, and" in line]
@@ -57,19 +57,19 @@ def test_answers_edited_by_hand_are_noticed_one_by_one(run: Run, copy: Path) -> 
     assert len(found) == 8
 
 
-def test_files_edited_by_hand_are_no_problem(run: Run, copy: Path) -> None:
+def test_files_edited_by_hand_are_no_problem(within: Run, copy: Path) -> None:
     (copy / "README.md").write_text("# Ours\n\nAll rewritten.\n")
     (copy / "Dockerfile").unlink()
     replace(copy / "app" / "about.py", "^MAX_REPLICAS = .*", "MAX_REPLICAS = 9")
     replace(copy / "compose.yaml", "^name: .*", "name: ours")
     shutil.rmtree(copy / "tests" / "cache")
-    assert problems(run, copy) == []
+    assert problems(within, copy) == []
 
 
-def test_all_of_docker_gone_is_one(run: Run, copy: Path) -> None:
+def test_all_of_docker_gone_is_one(within: Run, copy: Path) -> None:
     for name in ("Dockerfile", ".dockerignore", "compose.yaml"):
         (copy / name).unlink()
-    assert [line.split(":")[1].strip() for line in problems(run, copy)] == [
+    assert [line.split(":")[1].strip() for line in problems(within, copy)] == [
         "docker is among the answers, and there is no Dockerfile"
     ]
 

@@ -123,13 +123,13 @@ def test_a_file_shows_both_sides_apart(run: Run, edited: Path) -> None:
     assert "+mine" not in other
 
 
-def test_what_the_template_does_not_have_is_refused(run: Run, edited: Path) -> None:
+def test_what_the_template_does_not_have_is_refused(within: Run, edited: Path) -> None:
     for name, words in (
         ("own.txt", "The template has no own.txt."),
         ("../other.txt", "is not in the service"),
         (ANSWERS, "is not compared"),
     ):
-        done = run("diff", name, cwd=edited)
+        done = within("diff", name, cwd=edited)
         assert (done.returncode, words in done.stderr) == (1, True), done.stderr
 
 
@@ -193,9 +193,9 @@ def test_a_newest_version_that_cannot_be_rendered_is_left_out_with_a_note(
     assert {path: file["kind"] for path, file in found["files"].items()} == {"stays.txt": "yours"}
 
 
-def test_wrong_answers_are_refused_in_a_sentence(run: Run, service: Path) -> None:
+def test_wrong_answers_are_refused_in_a_sentence(within: Run, service: Path) -> None:
     answers = service / ANSWERS
     answers.write_text(answers.read_text().replace("- database\n", "- databse\n"))
-    done = run("diff", cwd=service)
+    done = within("diff", cwd=service)
     assert done.returncode == 1
     assert "did you mean database?" in done.stderr

@@ -104,10 +104,10 @@ def test_on_a_terminal_it_asks(
     ],
 )
 def test_what_cannot_be_restored_is_refused(
-    run: Run, edited: Path, names: list[str], words: str
+    within: Run, edited: Path, names: list[str], words: str
 ) -> None:
     before = everything(edited)
-    done = run("diff", "--restore", "--yes", *names, cwd=edited)
+    done = within("diff", "--restore", "--yes", *names, cwd=edited)
     assert done.returncode == 1
     assert words in done.stderr
     assert everything(edited) == before
