@@ -139,7 +139,10 @@ class Matcher:
                 continue
             if path.endswith(".jinja") or "<<" in name:
                 continue
-            if self.drift.ours.get(name) != after:
+            ours = self.drift.ours.get(name)
+            if ours is None and before is None:
+                continue  # perhaps of a pattern that the recorded version has not got
+            if ours != after:
                 return set()
             if before and after:  # a file that is only gone tells nothing
                 found.add(name)

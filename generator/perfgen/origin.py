@@ -27,13 +27,15 @@ from perfgen.service import Service
 from perfgen.sources import Source
 
 EMBEDDED = "embedded"
+Facts = dict[str, object]
+_UNDO = "or, to have everything as it was: perfgen update --abort"
 _SHOWN = 3  # files that are named when two templates differ
 
 
 def show(project: Path, output: Output) -> int:
     """Tell what is recorded, where that is on this machine, and what there is."""
     service = Service.open(project)
-    facts: dict[str, object] = {
+    facts: Facts = {
         "path": str(service.folder),
         "source": service.source,
         "embedded": service.source == sources.STORE,
@@ -41,23 +43,12 @@ def show(project: Path, output: Output) -> int:
     }
     output.say(f"source    {service.source}{_meaning(service)}")
     output.say(f"version   {facts['version']}")
-
-    def told(recorded: Source, newest: Source | None, why: str) -> dict[str, object]:
-        known = [tag.removeprefix("v") for tag in newest_first(releases.tags(recorded.repository))]
-        place = None if sources.is_url(service.source) else str(_place(service, recorded))
-        output.say(f"here      {place or 'nowhere: it is fetched each time'}")
-        output.say(f"versions  {', '.join(known) or 'none by name'}")
-        later = newest is not None and newest.ref != recorded.ref
-        if newest:
-            hint = ": `perfgen update` brings it in" if later else ", which the service is of"
-            output.say(f"newest    {newest.version}{hint}")
-        else:
-            output.note(why)
-        version = newest.version if newest else None
-        return {"here": place, "versions": known, "newest": version, "newer": later, "problem": why}
-
     try:
-        facts |= with_newest(service, told, output.progress)
+        facts |= with_newest(
+            service,
+            lambda recorded, newest, why: _at_hand(service, recorded, newest, why, output),
+            output.progress,
+        )
     except Refused as error:
         output.say("here      it cannot be had")
         output.note(f"{error.sentence} {error.hint}")
@@ -65,6 +56,24 @@ def show(project: Path, output: Output) -> int:
         facts |= {"problem": error.sentence}
     output.result(facts)
     return DONE
+
+
+def _at_hand(
+    service: Service, recorded: Source, newest: Source | None, why: str, output: Output
+) -> Facts:
+    """What there is of the source: where, its versions, and the newest, unless there is a reason `why` not."""
+    known = [tag.removeprefix("v") for tag in newest_first(releases.tags(recorded.repository))]
+    place = None if sources.is_url(service.source) else str(_place(service, recorded))
+    output.say(f"here      {place or 'nowhere: it is fetched each time'}")
+    output.say(f"versions  {', '.join(known) or 'none by name'}")
+    later = newest is not None and newest.ref != recorded.ref
+    if newest:
+        hint = ": `perfgen update` brings it in" if later else ", which the service is of"
+        output.say(f"newest    {newest.version}{hint}")
+    else:
+        output.note(why)
+    version = newest.version if newest else None
+    return {"here": place, "versions": known, "newest": version, "newer": later, "problem": why}
 
 
 def _meaning(service: Service) -> str:
@@ -150,24 +159,11 @@ class Move:
         change = _change(service, new.recorded, folder)
         message = f"Template from {new.recorded}"
         written = not change.empty and not self.dry_run
-        if change.empty:
-            self.output.say(f"The service's template is from {new.recorded} already.")
-        else:
-            self.output.say(f"{service.source} → {new.recorded}")
-        following = []
         if written:
             landing.land(service, change, "perfgen source", message)
-            following = [
-                f'git commit -m "{message}"',
-                "or, to have everything as it was: perfgen update --abort",
-            ]
+        following = [f'git commit -m "{message}"', _UNDO] if written else []
         with self.output.best_effort():
-            diff = change.diff()
-            if self.dry_run:
-                self.output.say(f"\n{diff}")
-                self.output.note("Nothing was written.")
-            elif following:
-                self.output.say("\nNext:\n" + "\n".join(f"  {line}" for line in following))
+            self._tell(service, new, change, following)
             self.output.result(
                 {
                     "path": str(service.folder),
@@ -175,11 +171,22 @@ class Move:
                     "source": new.recorded,
                     "version": new.version,
                     "written": written,
-                    "diff": diff,
+                    "diff": change.diff(),
                     "next": following,
                 }
             )
         return DONE
+
+    def _tell(self, service: Service, new: Source, change: Change, following: list[str]) -> None:
+        if change.empty:
+            self.output.say(f"The service's template is from {new.recorded} already.")
+        else:
+            self.output.say(f"{service.source} → {new.recorded}")
+        if self.dry_run:
+            self.output.say(f"\n{change.diff()}")
+            self.output.note("Nothing was written.")
+        elif following:
+            self.output.say("\nNext:\n" + "\n".join(f"  {line}" for line in following))
 
 
 class Differs(Refused):

@@ -10,7 +10,9 @@ import pytest
 from perfgen.markers import conflicted
 from tests.generator.kinds import Git
 from tests.generator.kinds import Run
+from tests.generator.shelf import Shelf
 from tests.generator.shelf import everything
+from tests.generator.shelf import new
 
 ANSWERS = ".copier-answers.yml"
 CONFLICT = "<<<<<<< HEAD\none\n=======\ntwo\n>>>>>>> other\n"
@@ -108,6 +110,17 @@ def test_each_row_is_told_in_its_lines(within: Run, service: Path, git: Git, nam
     for line, word in zip(found, words, strict=True):
         assert word in line
     assert everything(service) == before
+
+
+def test_a_version_that_it_is_no_more_of(
+    run: Run, within: Run, shelf: Shelf, tmp_path: Path
+) -> None:
+    service = new(run, shelf, tmp_path, "--template-version", "v1.1.0")
+    (service / "added.txt").unlink()  # as if of a pattern that only the newer version has
+    assert problems(within, service) == []
+    answers("_commit: v1.1.0", "_commit: v1.0.0")(service)
+    (line,) = problems(within, service)
+    assert "the files are of template 1.1.0, and `_commit` says 1.0.0" in line
 
 
 def test_what_an_owner_may_do_is_no_problem(within: Run, service: Path, git: Git) -> None:
