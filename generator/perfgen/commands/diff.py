@@ -33,7 +33,7 @@ Examples:
 
 def diff(
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILE]...", help="Files or folders to show.")
+        list[str] | None, typer.Argument(metavar="FILE", help="Files or folders to show.")
     ] = None,
     restore: Annotated[
         bool, typer.Option("--restore", help="Bring the files back as the template gave them.")

@@ -29,7 +29,7 @@ Examples:
 
 def source(
     new: Annotated[
-        str | None, typer.Argument(metavar="[NEW]", help="Where it is to come from.")
+        str | None, typer.Argument(metavar="NEW", help="Where it is to come from.")
     ] = None,
     unchecked: Annotated[
         bool,
