@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -100,6 +101,7 @@ async def run(
         ):
             service.started = True
             log.info("started", internal_port=core.internal_port)
+            _set_start_aside()
             await stop.wait()
             if balanced:
                 await stop.wait_for_balancer()
@@ -107,6 +109,16 @@ async def run(
         if not stop.asked:
             raise
     log.info("stopped")
+
+
+def _set_start_aside() -> None:
+    """Let the garbage collector pass over what the start has made, which stays until the end.
+
+    Otherwise each full collection goes through all imported modules as well, and every request
+    waits for it: 70 to 160 ms, more than once a second under load, and 4 to 10 so.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @asynccontextmanager
