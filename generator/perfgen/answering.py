@@ -29,7 +29,7 @@ def answer(
     """Carry `recorded` over to the version of `form`, with other `patterns` unless None, and `--set` over all.
 
     What is asked for the first time is asked on a terminal, and elsewhere takes its default. Refused
-    when an answer is wrong, or no longer fits the others.
+    when an answer is wrong, no longer fits the others, or is missing and has no default.
     """
     given: Values = dict(parse_settings(settings))
     for name in given:
@@ -47,6 +47,7 @@ def answer(
         if not error.hint:
             error.hint = "Answer it by --set NAME=VALUE."
         raise
+    _require_answered(values)
     changed = {
         name: value
         for name, value in values.items()
@@ -81,6 +82,16 @@ def _carried(
         return UNANSWERED if question.required else default
 
     return ask
+
+
+def _require_answered(values: Values) -> None:
+    lacking = [name for name, value in values.items() if value is UNANSWERED]
+    if lacking:
+        flags = " ".join(f"--set {name}=VALUE" for name in lacking)
+        raise Refused(
+            f"The template asks for {', '.join(lacking)} as well, and has no default for it.",
+            f"Answer by {flags}",
+        )
 
 
 def _shown(value: Any) -> str:

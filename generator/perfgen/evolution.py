@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perfgen import landing
+from perfgen import telling
 from perfgen import unfinished
 from perfgen import versions
 from perfgen.answering import Answers
 from perfgen.answering import answer
 from perfgen.catalogue import Catalogue
-from perfgen.change import KINDS
 from perfgen.change import Change
-from perfgen.change import FileChange
 from perfgen.change import work_out
 from perfgen.errors import CONFLICTS
 from perfgen.errors import DONE
@@ -25,17 +24,6 @@ from perfgen.selection import Selection
 from perfgen.service import Service
 from perfgen.sources import Source
 from perfgen.staging import staged
-
-_TITLES = {
-    "conflict": "Conflicts",
-    "merged": "Merged with your changes",
-    "changed": "Changed",
-    "renamed": "Renamed",
-    "new": "New",
-    "removed": "Removed",
-    "kept": "Left as you have them",
-}
-_SHOWN = 8  # files of a class that are listed; --dry-run and --json have all
 
 
 @dataclass
@@ -122,21 +110,16 @@ class Evolution:
         written = not self.dry_run and not change.empty
         if written:
             landing.land(service, change, self.command, self._message(recorded, wanted))
-        following = _following(change, self._message(recorded, wanted)) if written else []
+        following = telling.following(change, self._message(recorded, wanted)) if written else []
         with self.output.best_effort():
-            self._tell(change.files)
+            telling.tell_files(change.files, self.output, whole=self.dry_run)
             for line in notes + told.lines():
                 self.output.say(line)
-            diff = change.diff() if self.dry_run else ""
-            if self.dry_run:
-                self.output.say(f"\n{diff}")
-                self.output.note("Nothing was written.")
-            elif following:
-                self.output.say("\nNext:\n" + "\n".join(f"  {line}" for line in following))
+            diff = telling.tell_end(change, following, self.output, dry_run=self.dry_run)
             facts = _facts(service, recorded, wanted) | {
                 "written": written,
                 "answers": answers.values,
-                "files": [_file(file) for file in change.files],
+                "files": [telling.file_facts(file) for file in change.files],
                 "conflicts": change.conflicts,
                 "notes": notes,
                 "notices": asdict(told),
@@ -150,33 +133,10 @@ class Evolution:
             return f"Template {wanted.version}"
         return self.command
 
-    def _tell(self, files: list[FileChange]) -> None:
-        for kind in KINDS:
-            found = [file for file in files if file.kind == kind]
-            if not found:
-                continue
-            self.output.say(f"{_TITLES[kind]}: {len(found)}")
-            limit = len(found) if self.dry_run or kind in ("conflict", "merged", "kept") else _SHOWN
-            for file in found[:limit]:
-                self.output.say(f"  {_line(file)}")
-            if len(found) > limit:
-                self.output.say(f"  and {len(found) - limit} more")
-
 
 def _patterns(service: Service) -> list[str]:
     recorded = service.answers.get("patterns")
     return [str(name) for name in recorded] if isinstance(recorded, list) else []
-
-
-def _line(file: FileChange) -> str:
-    path = f"{file.origin} → {file.path}" if file.origin else file.path
-    return f"{path} ({file.note})" if file.note else path
-
-
-def _file(file: FileChange) -> dict[str, str]:
-    return {
-        name: value for name, value in asdict(file).items() if value or name in ("path", "kind")
-    }
 
 
 def _facts(service: Service, recorded: Source, wanted: Source) -> dict[str, object]:
@@ -186,17 +146,3 @@ def _facts(service: Service, recorded: Source, wanted: Source) -> dict[str, obje
         "from": recorded.version,
         "to": wanted.version,
     }
-
-
-def _following(change: Change, message: str) -> list[str]:
-    """The commands to go on with."""
-    if change.conflicts:
-        return [
-            "resolve the conflicts: say in each file what both sides meant, then `git add` it",
-            "perfgen update --continue",
-            "or, to have everything as it was: perfgen update --abort",
-        ]
-    return [
-        f'git commit -m "{message}"',
-        "or, to have everything as it was: perfgen update --abort",
-    ]

@@ -41,6 +41,10 @@ PLAIN = {
     "maintenance.auto": "false",
     "gc.auto": "0",
 }
+# How git says that a disk is full, where it does.
+_FULL = ("No space left on device", "Disk quota exceeded", "Out of diskspace")
+_NOT_WRITTEN = re.compile(r"(unable to|failed to|cannot|could not) (write|store|copy|create)", re.I)
+_LITTLE = 1024 * 1024  # bytes; a clone that failed for want of room removes what it had written
 
 
 class GitError(Fault):
@@ -50,6 +54,19 @@ class GitError(Fault):
         self.words = words.strip()
         last = self.words.splitlines()[-1] if self.words else "no reason given"
         super().__init__(f"git {command} failed: {last}")
+
+
+class NoRoom(GitError):
+    """The disk is full."""
+
+    exit_code = MISTAKE
+
+    def __init__(self, command: str, words: str) -> None:
+        super().__init__(command, words)
+        self.sentence = f"No space left on device: git {command} could not write."
+        self.hint = (
+            "Make room on the disks of the service and of the temporary folder, and run this again."
+        )
 
 
 class Untrusted(GitError):
@@ -109,8 +126,27 @@ def raw(
             "",
         )
         words = done.stderr.decode("utf-8", "replace")
+        if full(words, cwd, *(value for key, value in (env or {}).items() if key in _REPOSITORY)):
+            raise NoRoom(name, words)
         raise (Untrusted if "dubious ownership" in words else GitError)(name, words)
     return done.stdout
+
+
+def full(words: str, *places: str | Path) -> bool:
+    """Whether git said `words` because a disk is full: often only that it could not write, so the disks are asked.
+
+    `places` are folders and files on them.
+    """
+    if any(said in words for said in _FULL):
+        return True
+    return bool(_NOT_WRITTEN.search(words)) and any(map(_has_no_room, places))
+
+
+def _has_no_room(place: str | Path) -> bool:
+    for path in (Path(place), *Path(place).parents):
+        if path.exists():
+            return shutil.disk_usage(path).free < _LITTLE
+    return False
 
 
 def says(*args: str | Path, cwd: Path) -> str:

@@ -100,6 +100,4 @@ def with_newest(
 def render_newest(service: Service, newest: Source, target: Path) -> None:
     """Render the newest version with the recorded answers; Refused when they are not enough for it."""
     answers = answer(form_of(newest), service.answers, None, [], Output(quiet=True))
-    if lacking := [name for name, value in answers.values.items() if value is UNANSWERED]:
-        raise Refused(f"Template {newest.version} also asks for {', '.join(lacking)}.")
     rendered(service, newest, answers.changed, target)

@@ -51,7 +51,11 @@ def render(source: Source, answers: dict[str, Any], target: Path, *, again: bool
     except UserMessageError as error:
         raise Refused(str(error)) from error
     except OSError as error:
-        raise Refused(f"Writing the service failed: {error.strerror or error}.") from error
+        # A failure of copier's git is one, too; it has only what git said.
+        if not error.strerror and git.full(str(error), target.parent):
+            raise git.NoRoom("clone", str(error)) from error
+        words = error.strerror or (str(error).splitlines() or ["no reason given"])[-1].strip(" |.")
+        raise Refused(f"Writing the service failed: {words}.") from error
     except Exception as error:
         place = f" at {error.name}:{error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
         raise Fault(

@@ -109,10 +109,10 @@ class Scratch:
         options = (*_MERGE, "-X", f"find-renames={SIMILAR}", name)
         try:
             git.raw(*options, cwd=work, env=git.ALONE | _WHO | env)
-        except git.GitError:
-            if not (self._dir / "AUTO_MERGE").exists():  # where git keeps the tree with the markers
+        except git.GitError as error:
+            if isinstance(error, git.NoRoom) or not (self._dir / "AUTO_MERGE").exists():
                 raise
-            merged = self.tree("AUTO_MERGE")
+            merged = self.tree("AUTO_MERGE")  # where git keeps the tree with the markers
         else:
             merged = self.tree(self._say("write-tree", "--missing-ok", env=env))
         stages: Stages = {}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from perfgen.origin import with_source_recorded
+from perfgen.moving import with_source_recorded
 from tests.generator.kinds import Git
 from tests.generator.kinds import Run
 from tests.generator.shelf import SERVICE

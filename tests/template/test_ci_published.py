@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from packaging.version import Version
 
+from maintain import uv
 from perfgen import __version__
 from perfgen import resources
 from perfgen.questions import Form
@@ -17,7 +20,6 @@ from tests.template import versions
 from tests.template import workflow
 from tests.template.published import published
 from tests.template.sets import MENU
-from tests.template.tree import ANSWERS
 from tests.template.tree import Tree
 from tests.template.workflow import RENOVATE
 from tests.template.workflow import WORKFLOW
@@ -84,11 +86,17 @@ def test_without_a_url_the_readme_says_how_to_have_it(
     """And that is right: afterwards the service is as one that was made from the URL."""
     service = versions.new(repository, tmp_path / "service", MENU, versions.NOW)
     readme = Tree(service).files["README.md"]
-    command = re.search(r"`copier (recopy [^`]+)`", readme)
+    command = re.search(r"`perfgen (source URL)`", readme)
     assert command
     assert command[0] not in of_url.files["README.md"]
-    answers = service / ANSWERS
-    answers.write_text(re.sub(r"(?m)^_src_path: .*", f"_src_path: {url}", answers.read_text()))
-    versions.commit(service, "its template has a URL")
-    versions.copier(*command[1].split(), cwd=service)
+    words = [url if word == "URL" else word for word in command[1].split()]
+    done = subprocess.run(
+        [sys.executable, "-m", "perfgen", *words],
+        cwd=service,
+        env=uv.environment() | versions.GIT | {"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
     assert versions.differences(service, of_url.path) == []

@@ -16,7 +16,8 @@ from perfgen.output import Output
 HELP = """Show where the template of a service comes from, and which versions there are; or change where.
 
 NEW is a git URL, a repository's folder, a bundle, or `embedded` for what perfgen itself brings. It must have the
-service's version of the template, the very same; only what the service records is changed.
+service's version of the template, the very same. What the template writes by its source, as `renovate.json` for a
+URL, comes or goes with it; your changes are merged, and the result is staged.
 
 \b
 Examples:
@@ -35,7 +36,7 @@ def source(
         bool,
         typer.Option(
             "--unchecked",
-            help="Also when the present source cannot be had, so that nothing can be compared.",
+            help="Only record it, when the present source cannot be had: nothing is compared or merged.",
         ),
     ] = False,
     project: Project = Path(),
@@ -45,11 +46,13 @@ def source(
     debug: Debug = False,  # noqa: ARG001 (for cli.run)
 ) -> int:
     """Show, or change; see HELP."""
-    from perfgen import origin
-
     output = Output(as_json=as_json, quiet=quiet)
     if new is None:
         if dry_run or unchecked:
             raise Refused("There is nothing to change.", "Name the new source.")
+        from perfgen import origin
+
         return origin.show(project, output)
-    return origin.Move(project, new, unchecked, dry_run, output).run()
+    from perfgen.moving import Move
+
+    return Move(project, new, unchecked, dry_run, output).run()
