@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from perfgen import git
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from perfgen.change import FileChange
     from perfgen.scratch import Tree
 
+_ASIDE = re.compile(r"(.+)~HEAD(?:_\d+)?")  # git's name for a file whose place became a folder
 LOCK, SETTINGS = "uv.lock", ".env.example"
 
 
@@ -90,7 +92,11 @@ def classify(change: Change, *, moved: bool) -> list[FileChange]:
     from perfgen.change import FileChange
 
     renames = _renames(change) if moved else {}
-    files = [FileChange(path, "conflict", note=_why(change, path)) for path in change.stages]
+    files = []
+    for path in change.stages:
+        origin = renames.get(path) or _pushed_aside(change, path)
+        files.append(FileChange(path, "conflict", origin, _why(change, path)))
+    followed = {file.origin for file in files} | set(renames.values())
     for path in sorted(change.ours.keys() | change.result.keys()):
         if path in change.stages or change.ours.get(path) == change.result.get(path):
             continue
@@ -98,7 +104,7 @@ def classify(change: Change, *, moved: bool) -> list[FileChange]:
             edited = change.ours[renames[path]] != change.base.get(renames[path])
             note = "with your changes" if edited else ""
             files.append(FileChange(path, "renamed", renames[path], note))
-        elif path not in renames.values():
+        elif path not in followed:
             files.append(FileChange(path, _kind(change, path)))
     files += [FileChange(path, "kept", note=note) for path, note in change.kept.items()]
     return sorted(files, key=lambda file: file.path)
@@ -129,9 +135,21 @@ def _renames(change: Change) -> dict[str, str]:
     }
 
 
+def _pushed_aside(change: Change, path: str) -> str:
+    """The path of the user's own file that git calls `path` now, because a folder came to its place; or nothing."""
+    found = _ASIDE.fullmatch(path)
+    if found and found[1] in change.ours and found[1] not in change.result:
+        return found[1]
+    return ""
+
+
 def _why(change: Change, path: str) -> str:
     """What makes the conflict, in words that send nobody's side away."""
     stages = change.stages[path]
+    if _pushed_aside(change, path):
+        return "the template has a folder of that name now; your file is kept under this one"
+    if stages.keys() <= {1, 3} and "~" in path:
+        return "you have a folder of that name; the template's file is here under this one"
     if stages.keys() == {1, 2}:
         return "you changed it, and the template removed it; your file is kept"
     if stages.keys() == {2, 3}:
