@@ -30,9 +30,9 @@ def ignored(service: Service, names: list[str]) -> set[str]:
             "check-ignore", "-z", "--stdin", cwd=service.folder, env=READING | plain, data=data
         )
     except git.GitError as error:
-        if error.words:
+        if error.status != 1:  # its way to say that none is; it may warn besides
             raise
-        return set()  # git's way to say that none is
+        return set()
     return {os.fsdecode(name) for name in found.split(b"\0") if name}
 
 

@@ -264,6 +264,8 @@ class Owner:
 
     def ignore(self) -> str:
         path = self.chance.choice(self._files(self.newer))
+        if (self.folder / ".gitignore").is_dir():
+            return "none"
         with (self.folder / ".gitignore").open("ab") as file:
             file.write(b"\n/%s\n" % path.encode())
         return path
@@ -272,6 +274,8 @@ class Owner:
         line = self.chance.choice(
             (b"*.py merge=union\n", b"* text=auto\n", b"README.md text eol=crlf\n", b"*.md -text\n")
         )
+        if (self.folder / ".gitattributes").is_dir():
+            return "none"
         with (self.folder / ".gitattributes").open("ab") as file:
             file.write(b"\n" + line)
         return line.decode().strip()

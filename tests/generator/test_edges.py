@@ -205,14 +205,15 @@ def test_what_git_ignores_stays_with_a_note(service: Path, run: Run, git: Git) -
     assert (service / "added.txt").read_text() == "mine\n"
 
 
-@pytest.mark.parametrize("what", ["file", "folder", "link", "parent"])
+@pytest.mark.parametrize("what", ["file", "folder", "empty", "link", "parent"])
 def test_what_git_does_not_know_is_not_overwritten(
     service: Path, run: Run, env: dict[str, str], what: str
 ) -> None:
     place = service / ("deep" if what == "parent" else "added.txt")
-    if what == "folder":
+    if what in ("folder", "empty"):
         place.mkdir()
-        (place / "mine").write_text("mine\n")
+        if what == "folder":
+            (place / "mine").write_text("mine\n")
     elif what == "link":
         place.symlink_to("nowhere")
     else:
@@ -265,3 +266,49 @@ def test_a_folder_that_the_user_cannot_list_is_said(service: Path, run: Run) -> 
     done = run("update", cwd=service)
     (service / "lone").chmod(0o755)
     assert done.returncode == 1
+
+
+def test_links_in_place_of_gits_own_files(service: Path, within: Run, git: Git) -> None:
+    """Git does not follow them, and warns."""
+    (service / ".gitignore").unlink()
+    (service / ".gitignore").symlink_to("text.txt")
+    commit(service, git)
+    done = within("update", cwd=service)
+    assert done.returncode == 0, done.stderr
+    assert (service / ".gitignore").is_symlink()
+
+
+def test_a_folder_where_the_owner_has_a_file(
+    service: Path, within: Run, git: Git, env: dict[str, str]
+) -> None:
+    """Git keeps the file under another name; perfgen says which one it was, and not that it is removed."""
+    (service / "deep").write_text("mine\n")
+    (service / "new" / "name.txt").mkdir(parents=True)
+    (service / "new" / "name.txt" / "mine.txt").write_text("mine\n")
+    commit(service, git)
+    before = everything(service)
+    done = within("update", "--json", cwd=service)
+    assert done.returncode == 2, done.stderr
+    told = {file["path"]: file for file in json.loads(done.stdout)["files"]}
+    assert told["deep~HEAD"]["origin"] == "deep"
+    assert "the template has a folder of that name now" in told["deep~HEAD"]["note"]
+    assert "deep" not in told
+    assert (service / "deep~HEAD").read_text() == "mine\n"
+    assert (service / "new" / "name.txt" / "mine.txt").read_text() == "mine\n"
+    aside = "new/name.txt~template-1.1.0"
+    assert "you have a folder of that name" in told[aside]["note"]
+    assert (service / aside).is_file()
+    assert within("update", "--abort", cwd=service).returncode == 0
+    assert_same(everything(service), before)
+
+
+def test_a_conflict_in_a_renamed_file_names_the_old_path(
+    service: Path, within: Run, git: Git
+) -> None:
+    (service / "old" / "name.txt").write_text(changed(30, "mine\n"))
+    commit(service, git)
+    told = json.loads(within("update", "--json", cwd=service).stdout)["files"]
+    assert {"path": "new/name.txt", "kind": "conflict", "origin": "old/name.txt"}.items() <= next(
+        file for file in told if file["path"] == "new/name.txt"
+    ).items()
+    assert "old/name.txt" not in {file["path"] for file in told}

@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -90,14 +91,18 @@ def test_no_line_is_lost(
         work = tmp_path / str(number)
         before, after = renders[name].step(chance)
         service, owner = edited(renders[name], before, after, work, chance, git)
-        change = change_of(service, renders[name], before, after, work)
-        seen = examine(change)
-        found["cases"] += 1
-        found["conflicts"] += bool(change.stages)
-        found["user lines"] += seen.user_lines
-        told = [*seen.faults]
-        if chance.random() < 0.25:
-            told += landed_and_back(service, change, env)
+        try:
+            change = change_of(service, renders[name], before, after, work)
+            seen = examine(change)
+            told = [*seen.faults]
+            if chance.random() < 0.25:
+                told += landed_and_back(service, change, env)
+        except Exception:
+            told = [traceback.format_exc()]
+        else:
+            found["cases"] += 1
+            found["conflicts"] += bool(change.stages)
+            found["user lines"] += seen.user_lines
         if told:
             faults.append("\n  ".join([f"{case}: {name} {before} to {after}", *owner.done, *told]))
         else:
