@@ -1,5 +1,6 @@
 """What an owner may do to a service, at random: each line written has a token that stands nowhere else."""
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -149,8 +150,9 @@ class Owner:
 
     def _free(self, wanted: str) -> str:
         """`wanted`, or a name like it that nobody has, in a folder that is none's file."""
-        while (self.folder / wanted).exists() or any(
-            (self.folder / parent).is_file() for parent in Path(wanted).parents
+        while os.path.lexists(self.folder / wanted) or any(
+            (self.folder / parent).is_symlink() or (self.folder / parent).is_file()
+            for parent in Path(wanted).parents
         ):
             wanted = f"own{self.chance.randrange(10**6)}/{Path(wanted).name}"
         return wanted
@@ -199,7 +201,7 @@ class Owner:
         """A file where the template has a folder, or a folder where it has a file."""
         path = self.chance.choice(self._files(self.newer))
         parent = Path(path).parent.as_posix()
-        if parent != "." and not (self.folder / parent).exists() and self._free(parent) == parent:
+        if parent != "." and self._free(parent) == parent:
             self._write(parent, [self._line(parent)])
             return f"file {parent}"
         if (self.folder / path).is_file():

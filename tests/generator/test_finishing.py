@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.generator.killing import files
 from tests.generator.kinds import Git
 from tests.generator.kinds import Run
 from tests.generator.shelf import BINARY
 from tests.generator.shelf import GONE
 from tests.generator.shelf import changed
 from tests.generator.shelf import status
-from tests.generator.test_kills import files
 
 
 @pytest.fixture(scope="module")
