@@ -64,7 +64,7 @@ def run(env: dict[str, str]) -> Run:
 def within(
     env: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Run:
-    """Like `run`, but in this process: quicker, for what ends before copier starts."""
+    """Like `run`, but in this process: quicker, where no process of its own is what is tested."""
 
     def call(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         for name in [name for name in os.environ if name not in env]:

@@ -88,7 +88,7 @@ def _not_as_the_template(change: Change) -> Iterator[str]:
 
 
 def _excused(change: Change, path: str) -> bool:
-    """A new file of the template's that the owner's edits, move or deletion followed, or that has a folder in its way."""
+    """A new file that the owner's edits or deletion went along with, or that has a folder in its way."""
     if path in change.kept or any(aside.startswith(f"{path}~") for aside in change.stages):
         return True
     return any(file.path == path and file.kind in ("renamed", "merged") for file in change.files)

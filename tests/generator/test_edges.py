@@ -52,7 +52,7 @@ def test_what_becomes_of_an_edit(
 
 @pytest.mark.parametrize("what", ["file", "folder", "empty", "link", "parent"])
 def test_what_git_does_not_know_is_not_overwritten(
-    service: Path, run: Run, env: dict[str, str], what: str
+    service: Path, within: Run, env: dict[str, str], what: str
 ) -> None:
     place = service / ("deep" if what == "parent" else "added.txt")
     if what in ("folder", "empty"):
@@ -64,17 +64,17 @@ def test_what_git_does_not_know_is_not_overwritten(
     else:
         place.write_text("mine\n")
     before = everything(service)
-    done = run("update", cwd=service)
+    done = within("update", cwd=service)
     assert done.returncode == 1, done.stdout
     assert f"{place.name} is in the way" in done.stderr
     assert_same(everything(service), before)
 
 
-def test_a_folder_that_the_user_cannot_list_is_said(service: Path, run: Run) -> None:
+def test_a_folder_that_the_user_cannot_list_is_said(service: Path, within: Run) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may read everything")
     (service / "lone").chmod(0)
-    done = run("update", cwd=service)
+    done = within("update", cwd=service)
     (service / "lone").chmod(0o755)
     assert done.returncode == 1
 

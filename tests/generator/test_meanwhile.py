@@ -14,21 +14,21 @@ from tests.generator.shelf import everything
 from tests.generator.shelf import status
 
 
-def test_two_at_once(service: Path, run: Run) -> None:
+def test_two_at_once(service: Path, within: Run) -> None:
     handle = os.open(service / ".git", os.O_RDONLY)  # as another perfgen does
     fcntl.flock(handle, fcntl.LOCK_EX)
     before = everything(service)
-    done = run("update", cwd=service)
+    done = within("update", cwd=service)
     os.close(handle)
     assert done.returncode == 1
     assert "Another perfgen is at work" in done.stderr
     assert everything(service) == before
 
 
-def test_a_git_at_work_is_not_disturbed(service: Path, run: Run, env: dict[str, str]) -> None:
+def test_a_git_at_work_is_not_disturbed(service: Path, within: Run, env: dict[str, str]) -> None:
     (service / ".git" / "index.lock").write_text("")
     before = everything(service)
-    done = run("update", cwd=service)
+    done = within("update", cwd=service)
     assert done.returncode == 1
     assert "Another git is at work" in done.stderr
     kept = {k: v for k, v in everything(service).items() if not k.startswith(".git/objects")}

@@ -19,11 +19,11 @@ def edit(service: Path, git: Git) -> None:
     git("commit", "-q", "-m", "mine", cwd=service)
 
 
-def updates(service: Path, run: Run, env: dict[str, str], git: Git) -> None:
+def updates(service: Path, within: Run, env: dict[str, str], git: Git) -> None:
     """The update comes whole, is undone whole, comes again, and can be committed."""
     before = {k: v for k, v in everything(service).items() if k.split("/")[0] != ".git"}
     for _ in range(2):
-        done = run("update", cwd=service)
+        done = within("update", cwd=service)
         assert done.returncode == 0, done.stderr
         assert (service / "text.txt").read_text() == BOTH
         assert (service / "deep" / "er" / "added.txt").is_file()
@@ -32,16 +32,16 @@ def updates(service: Path, run: Run, env: dict[str, str], git: Git) -> None:
         changes = status(service, env)
         assert {code[1] for code in changes.values() if code != "??"} == {" "}, changes
         if _ == 0:
-            assert run("update", "--abort", cwd=service).returncode == 0
+            assert within("update", "--abort", cwd=service).returncode == 0
             now = {k: v for k, v in everything(service).items() if k.split("/")[0] != ".git"}
             assert now == before
     git("commit", "-q", "--no-verify", "-m", "updated", cwd=service)
-    assert run("update", cwd=service).returncode == 0
+    assert within("update", cwd=service).returncode == 0
     assert not list(Path(git("rev-parse", "--absolute-git-dir", cwd=service)).glob("perfgen*"))
 
 
 def test_subfolder_of_a_monorepo(
-    fresh: Path, tmp_path: Path, run: Run, git: Git, env: dict[str, str]
+    fresh: Path, tmp_path: Path, within: Run, git: Git, env: dict[str, str]
 ) -> None:
     top = tmp_path / "mono repo"
     service = top / "services" / "é shop"
@@ -58,7 +58,7 @@ def test_subfolder_of_a_monorepo(
     git("add", "staged.txt", cwd=top)
     (top / "untracked.txt").write_text("new\n")
     inside = service / "app" / "cache"
-    done = run("update", cwd=inside)  # found from a subfolder
+    done = within("update", cwd=inside)  # found from a subfolder
     assert done.returncode == 0, done.stderr
     assert (service / "text.txt").read_text() == BOTH
     shown = status(top, env)
@@ -67,32 +67,34 @@ def test_subfolder_of_a_monorepo(
     assert shown["services/é shop/text.txt"] == "M "
     assert shown["services/é shop/gone.txt"] == "D "
     assert (top / "gone.txt").exists()
-    assert run("update", "--abort", "--project", str(service), cwd=tmp_path).returncode == 0
+    assert within("update", "--abort", "--project", str(service), cwd=tmp_path).returncode == 0
     assert status(top, env) == {"staged.txt": "M ", "other.txt": " M", "untracked.txt": "??"}
     (service / "text.txt").write_text(changed(5, "mine\n"))
     git("commit", "-q", "-m", "conflict", "--", service / "text.txt", cwd=top)
-    assert run("update", cwd=service).returncode == 2
+    assert within("update", cwd=service).returncode == 2
     assert status(top, env)["services/é shop/text.txt"] == "UU"
     (service / "text.txt").write_text(changed(5, "both\n"))
-    assert run("update", "--continue", cwd=service).returncode == 0
+    assert within("update", "--continue", cwd=service).returncode == 0
     assert status(top, env)["services/é shop/text.txt"] == "M "
 
 
-def test_work_tree(service: Path, tmp_path: Path, run: Run, git: Git, env: dict[str, str]) -> None:
+def test_work_tree(
+    service: Path, tmp_path: Path, within: Run, git: Git, env: dict[str, str]
+) -> None:
     edit(service, git)
     git("worktree", "add", "-q", "-b", "side", tmp_path / "tree", cwd=service)
-    updates(tmp_path / "tree", run, env, git)
+    updates(tmp_path / "tree", within, env, git)
     assert status(service, env) == {}
 
 
-def test_detached_head(service: Path, run: Run, git: Git, env: dict[str, str]) -> None:
+def test_detached_head(service: Path, within: Run, git: Git, env: dict[str, str]) -> None:
     edit(service, git)
     git("checkout", "-q", "--detach", cwd=service)
-    updates(service, run, env, git)
+    updates(service, within, env, git)
 
 
 def test_submodules_beside_and_inside(
-    service: Path, tmp_path: Path, run: Run, git: Git, env: dict[str, str]
+    service: Path, tmp_path: Path, within: Run, git: Git, env: dict[str, str]
 ) -> None:
     edit(service, git)
     other = tmp_path / "other"
@@ -105,7 +107,7 @@ def test_submodules_beside_and_inside(
     git(*allow, "submodule", "add", "-q", other, "vendor", cwd=service)
     git("commit", "-q", "-m", "vendor", cwd=service)
     (service / "vendor" / "file").write_text("dirty\n")
-    done = run("update", cwd=service)
+    done = within("update", cwd=service)
     assert done.returncode == 0, done.stderr
     assert (service / "vendor" / "file").read_text() == "dirty\n"
     assert "vendor" in git("submodule", "status", cwd=service)
@@ -116,11 +118,11 @@ def test_submodules_beside_and_inside(
     git("reset", "-q", "--hard", cwd=service)
     git("init", "-q", cwd=outer)
     git(*allow, "submodule", "add", "-q", service, "shop", cwd=outer)
-    updates(outer / "shop", run, env, git)
+    updates(outer / "shop", within, env, git)
 
 
 def test_hooks_and_signing_are_left_out(
-    service: Path, run: Run, git: Git, env: dict[str, str]
+    service: Path, within: Run, git: Git, env: dict[str, str]
 ) -> None:
     edit(service, git)
     for hook in (
@@ -144,7 +146,7 @@ def test_hooks_and_signing_are_left_out(
         "merge.ff": "only",
     }.items():
         git("config", key, value, cwd=service)
-    done = run("update", cwd=service)
+    done = within("update", cwd=service)
     assert done.returncode == 0, done.stderr
     assert not (service / "hooked").exists()
     assert (service / "text.txt").read_text() == BOTH
