@@ -8,10 +8,13 @@ import typer
 from perfgen import __version__
 from perfgen import signals
 from perfgen.commands import add
+from perfgen.commands import check
+from perfgen.commands import diff
 from perfgen.commands import doctor
 from perfgen.commands import new
 from perfgen.commands import patterns
 from perfgen.commands import remove
+from perfgen.commands import source
 from perfgen.commands import update
 from perfgen.errors import DONE
 from perfgen.errors import INTERRUPTED
@@ -48,7 +51,10 @@ app.command("new")(new.new)
 app.command("patterns")(patterns.patterns)
 app.command("add", help=add.HELP)(add.add)
 app.command("remove", help=remove.HELP)(remove.remove)
+app.command("check", help=check.HELP)(check.check)
+app.command("diff", help=diff.HELP)(diff.diff)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)
+app.command("source", help=source.HELP)(source.source)
 app.command("update", help=update.HELP)(update.update)
 
 

@@ -13,13 +13,13 @@ from perfgen.catalogue import Pattern
 def contents(pattern: Pattern, catalogue: Iterable[Pattern]) -> dict[str, Any]:
     """The files a service gets with the pattern, the tests among them, the settings they read, their metrics."""
     files = sources.embedded(None).files("template")
-    service = {_relative(path): content for path, content in files.items()}
+    service = {relative(path): content for path, content in files.items()}
     others = [other for other in catalogue if other.name != pattern.name]
     own = {
         path: content
         for path, content in sorted(service.items())
         if _named_for(path, pattern)
-        or (_listed(path, pattern) and not any(_named_for(path, other) for other in others))
+        or (listed(path, pattern) and not any(_named_for(path, other) for other in others))
     }
     text = b"\n".join(own.values()).decode("utf-8", "replace")
     return {
@@ -30,9 +30,14 @@ def contents(pattern: Pattern, catalogue: Iterable[Pattern]) -> dict[str, Any]:
     }
 
 
-def _relative(path: str) -> str:
+def relative(path: str) -> str:
     """`template/<<project>>/app/main.py.jinja` → `app/main.py`."""
     return path.split("/", 2)[-1].removesuffix(".jinja")
+
+
+def belongs(path: str, pattern: Pattern) -> bool:
+    """Whether a service without the pattern lacks the file."""
+    return _named_for(path, pattern) or listed(path, pattern)
 
 
 def _named_for(path: str, pattern: Pattern) -> bool:
@@ -50,7 +55,7 @@ def _named_for(path: str, pattern: Pattern) -> bool:
     )
 
 
-def _listed(path: str, pattern: Pattern) -> bool:
+def listed(path: str, pattern: Pattern) -> bool:
     """The same by the `files` of its manifest."""
     return _under(path, *(file.lstrip("/") for file in pattern.files))
 

@@ -10,10 +10,16 @@ from perfgen.scratch import Tree
 from perfgen.service import Service
 
 
-def kept(service: Service, scratch: Scratch, base: Path, target: Path) -> tuple[Tree, Tree, Tree]:
-    """What is in `base`, committed in the service, and in `target`; rendered files may be rewritten in place."""
+def kept(
+    service: Service, scratch: Scratch, base: Path, target: Path, ours: Tree | None = None
+) -> tuple[Tree, Tree, Tree]:
+    """What is in `base`, in the service, and in `target`; rendered files may be rewritten in place.
+
+    The service is as it is committed, unless `ours` says otherwise.
+    """
     before, after = scratch.add(base), scratch.add(target)
-    ours = scratch.tree(service.head, service.prefix)
+    if ours is None:
+        ours = scratch.tree(service.head, service.prefix)
     edited = [path for path in ours if ours[path] != before.get(path)]
     ends = _ends(service) if edited else {}
     changed = False

@@ -111,5 +111,5 @@ def _place(service: Service) -> str:
         )
     raise Refused(
         sentence,
-        "Bring it there, or let `_src_path` in .copier-answers.yml name where it is, and commit.",
+        "Bring it there, or name where it is now: perfgen source NEW --unchecked",
     )
