@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from perfgen import git
@@ -18,12 +19,15 @@ if TYPE_CHECKING:
     from perfgen.scratch import Tree
 
 _ASIDE = re.compile(r"(.+)~HEAD(?:_\d+)?")  # git's name for a file whose place became a folder
+_LINK = "120000"
 LOCK, SETTINGS = "uv.lock", ".env.example"
 
 
 def ignored(service: Service, names: list[str]) -> set[str]:
     """Those of `names` that the repository's .gitignore keeps out; what is tracked is not among them."""
     plain = git.configured({"core.excludesFile": os.devnull})
+    # Git refuses names below a link; nothing of the template's can come there without a conflict anyway.
+    names = [name for name in names if not _below_a_link(service, name)]
     data = b"".join(os.fsencode(name) + b"\0" for name in names)
     try:
         found = git.raw(
@@ -36,16 +40,23 @@ def ignored(service: Service, names: list[str]) -> set[str]:
     return {os.fsdecode(name) for name in found.split(b"\0") if name}
 
 
+def _below_a_link(service: Service, name: str) -> bool:
+    return any((service.folder / parent).is_symlink() for parent in PurePosixPath(name).parents)
+
+
 def apply(change: Change) -> None:
     """Settle the files with rules of their own in the merged result."""
     _settle(change, ANSWERS, change.theirs)
     _settle_lock(change)
     _settle_settings(change)
     for path, stages in list(change.stages.items()):
-        if stages.keys() == {1, 3}:
+        if stages.keys() == {1, 3} and not _is_link_and_file(change, _before_tilde(path)):
             del change.stages[path]
             change.result.pop(path, None)
-            change.kept[path] = "you deleted it, and the template changed it; it stays deleted"
+            known = path in change.base or path in change.theirs
+            change.kept[path if known else _before_tilde(path)] = (
+                "you deleted it, and the template changed it; it stays deleted"
+            )
 
 
 def _settle(change: Change, path: str, tree: Tree) -> None:
@@ -111,11 +122,13 @@ def classify(change: Change, *, moved: bool) -> list[FileChange]:
 
 
 def _kind(change: Change, path: str) -> str:
-    if path not in change.ours:
-        return "new"
     if path not in change.result:
         return "removed"
-    return "changed" if change.result[path] == change.theirs.get(path) else "merged"
+    if change.result[path] != change.theirs.get(path):
+        return (
+            "merged"  # a new file too, when git took it for a renamed one and carried edits there
+        )
+    return "changed" if path in change.ours else "new"
 
 
 def _renames(change: Change) -> dict[str, str]:
@@ -143,11 +156,23 @@ def _pushed_aside(change: Change, path: str) -> str:
     return ""
 
 
+def _before_tilde(path: str) -> str:
+    """The name of a file that git has put aside as `name~SIDE`."""
+    return path.rpartition("~")[0] or path
+
+
+def _is_link_and_file(change: Change, path: str) -> bool:
+    modes = {tree[path].mode for tree in (change.ours, change.theirs) if path in tree}
+    return len(modes) == 2 and _LINK in modes
+
+
 def _why(change: Change, path: str) -> str:
     """What makes the conflict, in words that send nobody's side away."""
     stages = change.stages[path]
     if _pushed_aside(change, path):
         return "the template has a folder of that name now; your file is kept under this one"
+    if _is_link_and_file(change, _before_tilde(path)):
+        return "it is a link on one side and a file on the other; both are here"
     if stages.keys() <= {1, 3} and "~" in path:
         return "you have a folder of that name; the template's file is here under this one"
     if stages.keys() == {1, 2}:

@@ -136,9 +136,25 @@ def _miscounted(base: bytes, ours: bytes, theirs: bytes, result: bytes) -> Itera
     for number, text in enumerate((base, ours, theirs, result)):
         for line in text.splitlines():
             counts.setdefault(line, [0, 0, 0, 0])[number] += 1
-    for line, (before, mine, new, now) in counts.items():
-        if max(before, mine, new) == 1 and now != (mine if mine != before else new):
+    wrong = [
+        line
+        for line, (before, mine, new, now) in counts.items()
+        if max(before, mine, new) == 1 and now != (mine if mine != before else new)
+    ]
+    for line in wrong:
+        if not _moved(line, base.splitlines(), theirs.splitlines()):
             yield line
+
+
+def _moved(line: bytes, before: list[bytes], after: list[bytes]) -> bool:
+    """Whether the template put it to the other side of another line: for git it goes, and one comes."""
+    if line not in before or line not in after:
+        return False
+    above = set(before[: before.index(line)])
+    below = set(before[before.index(line) + 1 :])
+    return bool(
+        below & set(after[: after.index(line)]) or above & set(after[after.index(line) + 1 :])
+    )
 
 
 def _not_told(change: Change) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,28 @@ def test_a_conflict_in_a_renamed_file_names_the_old_path(
         file for file in told if file["path"] == "new/name.txt"
     ).items()
     assert "old/name.txt" not in {file["path"] for file in told}
+
+
+def test_a_link_in_place_of_a_folder(service: Path, within: Run, git: Git) -> None:
+    (service / "own").mkdir()
+    shutil.move(service / "app" / "cache", service / "own" / "cache")
+    (service / "app" / "cache").symlink_to("../own/cache")
+    commit(service, git)
+    before = everything(service)
+    done = within("update", "--json", cwd=service)
+    assert done.returncode in (0, 2), done.stderr
+    assert (service / "own" / "cache" / "__init__.py").is_file()
+    assert within("update", "--abort", cwd=service).returncode == 0
+    assert_same(everything(service), before)
+
+
+def test_a_link_in_place_of_a_file_is_said(service: Path, within: Run, git: Git) -> None:
+    (service / "text.txt").unlink()
+    (service / "text.txt").symlink_to("stays.txt")
+    commit(service, git)
+    told = json.loads(within("update", "--json", cwd=service).stdout)["files"]
+    notes = {file["path"]: file["note"] for file in told if file["kind"] == "conflict"}
+    assert set(notes) == {"text.txt", "text.txt~template-1.1.0"}
+    assert set(notes.values()) == {
+        "it is a link on one side and a file on the other; both are here"
+    }
