@@ -10,7 +10,7 @@ from perfgen.policies import LOCK
 from perfgen.policies import SETTINGS
 from perfgen.scratch import Entry
 from perfgen.service import ANSWERS
-from tests.generator.edits import TOKEN
+from tests.generator.pen import TOKEN
 
 LINK = "120000"
 Sight = dict[str, bytes]  # contents by the name of the object

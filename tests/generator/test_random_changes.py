@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import traceback
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -85,11 +86,9 @@ def test_no_line_is_lost(
     renders: dict[str, Renders],
     tmp_path: Path,
     git: Git,
-    env: dict[str, str],
     table: Table,
 ) -> None:
-    found = {"cases": 0, "conflicts": 0, "user lines": 0}
-    faults = []
+    found, faults = Counter[str](), []
     for number in range(SIZE):
         case = f"CHANGES_SEED={SEED} batch {batch} case {number}"
         chance = Random(case)
@@ -101,24 +100,28 @@ def test_no_line_is_lost(
         service, owner = edited(renders[name], before, after, work, chance, git)
         try:
             change = change_of(service, renders[name], before, after, work)
-            seen = examine(change)
-            told = [*seen.faults]
-            if chance.random() < 0.25:
-                told += landed_and_back(service, change, env)
+            told = looked_at(service, change, chance, found)
         except Exception:
             told = [traceback.format_exc()]
-        else:
-            found["cases"] += 1
-            found["conflicts"] += bool(change.stages)
-            found["user lines"] += seen.user_lines
         if told:
             faults.append("\n  ".join([f"{case}: {name} {before} to {after}", *owner.done, *told]))
         else:
             shutil.rmtree(work)
     assert not faults, "\n" + "\n\n".join(faults)
-    table.tally(
-        "no line of the owner's goes without a word", "random edits, patterns, versions", found, "0"
-    )
+    done = "random edits, other patterns, other versions"
+    table.tally("no line of the owner's goes without a word", done, dict(found), "no line")
+
+
+def looked_at(service: Service, change: Change, chance: Random, found: Counter[str]) -> list[str]:
+    """What is wrong with the change; what was looked at is counted."""
+    seen = examine(change)
+    lands = chance.random() < 0.25
+    wrong = landed_and_back(service, change) if lands else []
+    found["cases"] += 1
+    found["with conflicts"] += bool(change.stages)
+    found["landed and undone"] += lands
+    found["lines of the owner's"] += seen.user_lines
+    return seen.faults + wrong
 
 
 def edited(
@@ -144,7 +147,7 @@ def change_of(
     return merged(service, base, target, work, version, moved=before[0] != after[0])
 
 
-def landed_and_back(service: Service, change: Change, env: dict[str, str]) -> list[str]:
+def landed_and_back(service: Service, change: Change) -> list[str]:
     """Bring the change in, look at git's index and the files, and undo it: what is wrong with that."""
     kept, wrong = _bytes(service), []
     try:
