@@ -26,7 +26,7 @@ check: $(BIN)/.dev  ## lint, format and types
 	$(MAINTAIN).readme --check
 
 proofs: $(BIN)/.dev  ## every set of patterns started and tested, faults, kill -9, images
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/template tests/generator $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow or proof" tests/template tests/generator $(ARGS)
 	$(BIN)/python -m pytest tests/proofs $(ARGS)
 
 bench: $(BIN)/.dev  ## measure the generator and the generated service

@@ -3,7 +3,7 @@
     python -m bench                    everything, ten rounds: about an hour
     python -m bench --rounds 2         with any option of run.py
     python -m bench --build-only       render the service and install the peers
-    python -m bench --generator-only   only the generator
+    python -m bench --generator-only   only the generator: new services, and changes of one
 
 The builds are kept in build/bench (BENCH_BUILD names another folder); delete it to build anew.
 """
@@ -61,7 +61,8 @@ def main(options: list[str]) -> int:
         command += ["--only", "seed-express,perfgen,perfgen-log", "--rounds", "10", *options]
         if code := subprocess.run(command).returncode:
             return code
-    return subprocess.run([sys.executable, "-m", "bench.generator"]).returncode
+    modules = ("bench.generator", "bench.changes")
+    return max(subprocess.run([sys.executable, "-m", module]).returncode for module in modules)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,25 @@
-"""What all tests share."""
+"""What all tests share; and the table of what was proved, at the end of a run."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.proofs.harness.table import Table
+from tests.proofs.harness.table import markdown
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was proved."""
+    if text := markdown(terminalreporter):
+        terminalreporter.section("what was proved")
+        terminalreporter.write_line(text)
+
+
+@pytest.fixture
+def table(record_property: Callable[[str, object], None]) -> Table:
+    """Where a proof notes what it found."""
+    return Table(record_property)
 
 
 @pytest.fixture(scope="session")

@@ -73,15 +73,25 @@ def work_out(
     base, target = folder / "base", folder / "target"
     rendered(service, recorded, {}, base)
     rendered(service, wanted, changed, target)
+    return merged(service, base, target, folder, wanted.version, moved=recorded.ref != wanted.ref)
+
+
+def merged(
+    service: Service, base: Path, target: Path, folder: Path, version: str, *, moved: bool
+) -> Change:
+    """The change from the rendered folder `base` to `target`, brought into what the service has committed.
+
+    `version` names the template in conflict markers; `moved` says whether it is another one. Works in `folder`
+    as `work_out` does, and may rewrite line ends in the two renders.
+    """
     scratch = Scratch(folder, service.objects, service.object_format)
-    moved = recorded.ref != wanted.ref
     ignored = policies.ignored(service, _names(base, target))
     change = Change(scratch, *lineends.kept(service, scratch, base, target))
     for path in sorted(ignored):
         before, after = change.base.pop(path, None), change.theirs.pop(path, None)
         if before != after:
             change.notes.append(f"{path} is left as it is: your .gitignore ignores it.")
-    _merge(change, wanted.version, moved=moved)
+    _merge(change, version, moved=moved)
     policies.apply(change)
     change.files = policies.classify(change, moved=moved)
     return change

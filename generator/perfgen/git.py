@@ -48,10 +48,10 @@ _LITTLE = 1024 * 1024  # bytes; a clone that failed for want of room removes wha
 
 
 class GitError(Fault):
-    """Git ended with an error; `words` is what it said."""
+    """Git ended with an error; `words` is what it said, `status` its exit code."""
 
-    def __init__(self, command: str, words: str) -> None:
-        self.words = words.strip()
+    def __init__(self, command: str, words: str, status: int = 128) -> None:
+        self.words, self.status = words.strip(), status
         last = self.words.splitlines()[-1] if self.words else "no reason given"
         super().__init__(f"git {command} failed: {last}")
 
@@ -74,8 +74,8 @@ class Untrusted(GitError):
 
     exit_code = MISTAKE
 
-    def __init__(self, command: str, words: str) -> None:
-        super().__init__(command, words)
+    def __init__(self, command: str, words: str, status: int = 128) -> None:
+        super().__init__(command, words, status)
         found = re.search(r"repository at '(.*)'", words)
         where = found[1] if found else "The repository"
         self.sentence = f"{where} belongs to another user, so git does not trust it."
@@ -128,7 +128,9 @@ def raw(
         words = done.stderr.decode("utf-8", "replace")
         if full(words, cwd, *(value for key, value in (env or {}).items() if key in _REPOSITORY)):
             raise NoRoom(name, words)
-        raise (Untrusted if "dubious ownership" in words else GitError)(name, words)
+        raise (Untrusted if "dubious ownership" in words else GitError)(
+            name, words, done.returncode
+        )
     return done.stdout
 
 

@@ -114,12 +114,15 @@ def _require_room(service: Service, made: Plan) -> None:
 
 
 def _all_leave(top: Path, folder: str, leave: set[str]) -> bool:
-    """Whether `folder` is one, and nothing stays in it."""
+    """Whether `folder` is one, and nothing stays in it: no file, and no folder that is empty already."""
     place = top / folder
     if place.is_symlink() or not place.is_dir():
         return False
-    names = [path for path in place.rglob("*") if path.is_symlink() or not path.is_dir()]
-    return all(path.relative_to(top).as_posix() in leave for path in names)
+    inside = list(place.rglob("*"))
+    files = [path for path in inside if path.is_symlink() or not path.is_dir()]
+    emptied = {parent for path in files for parent in path.parents}
+    folders = {place, *inside} - set(files)
+    return folders <= emptied and all(path.relative_to(top).as_posix() in leave for path in files)
 
 
 def _in_the_way(path: str) -> Refused:

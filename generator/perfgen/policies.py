@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from perfgen import git
@@ -16,22 +18,30 @@ if TYPE_CHECKING:
     from perfgen.change import FileChange
     from perfgen.scratch import Tree
 
+_ASIDE = re.compile(r"(.+)~HEAD(?:_\d+)?")  # git's name for a file whose place became a folder
+_LINK = "120000"
 LOCK, SETTINGS = "uv.lock", ".env.example"
 
 
 def ignored(service: Service, names: list[str]) -> set[str]:
     """Those of `names` that the repository's .gitignore keeps out; what is tracked is not among them."""
     plain = git.configured({"core.excludesFile": os.devnull})
+    # Git refuses names below a link; nothing of the template's can come there without a conflict anyway.
+    names = [name for name in names if not _below_a_link(service, name)]
     data = b"".join(os.fsencode(name) + b"\0" for name in names)
     try:
         found = git.raw(
             "check-ignore", "-z", "--stdin", cwd=service.folder, env=READING | plain, data=data
         )
     except git.GitError as error:
-        if error.words:
+        if error.status != 1:  # its way to say that none is; it may warn besides
             raise
-        return set()  # git's way to say that none is
+        return set()
     return {os.fsdecode(name) for name in found.split(b"\0") if name}
+
+
+def _below_a_link(service: Service, name: str) -> bool:
+    return any((service.folder / parent).is_symlink() for parent in PurePosixPath(name).parents)
 
 
 def apply(change: Change) -> None:
@@ -40,10 +50,13 @@ def apply(change: Change) -> None:
     _settle_lock(change)
     _settle_settings(change)
     for path, stages in list(change.stages.items()):
-        if stages.keys() == {1, 3}:
+        if stages.keys() == {1, 3} and not _is_link_and_file(change, _before_tilde(path)):
             del change.stages[path]
             change.result.pop(path, None)
-            change.kept[path] = "you deleted it, and the template changed it; it stays deleted"
+            known = path in change.base or path in change.theirs
+            change.kept[path if known else _before_tilde(path)] = (
+                "you deleted it, and the template changed it; it stays deleted"
+            )
 
 
 def _settle(change: Change, path: str, tree: Tree) -> None:
@@ -90,7 +103,11 @@ def classify(change: Change, *, moved: bool) -> list[FileChange]:
     from perfgen.change import FileChange
 
     renames = _renames(change) if moved else {}
-    files = [FileChange(path, "conflict", note=_why(change, path)) for path in change.stages]
+    files = []
+    for path in change.stages:
+        origin = renames.get(path) or _pushed_aside(change, path)
+        files.append(FileChange(path, "conflict", origin, _why(change, path)))
+    followed = {file.origin for file in files} | set(renames.values())
     for path in sorted(change.ours.keys() | change.result.keys()):
         if path in change.stages or change.ours.get(path) == change.result.get(path):
             continue
@@ -98,18 +115,20 @@ def classify(change: Change, *, moved: bool) -> list[FileChange]:
             edited = change.ours[renames[path]] != change.base.get(renames[path])
             note = "with your changes" if edited else ""
             files.append(FileChange(path, "renamed", renames[path], note))
-        elif path not in renames.values():
+        elif path not in followed:
             files.append(FileChange(path, _kind(change, path)))
     files += [FileChange(path, "kept", note=note) for path, note in change.kept.items()]
     return sorted(files, key=lambda file: file.path)
 
 
 def _kind(change: Change, path: str) -> str:
-    if path not in change.ours:
-        return "new"
     if path not in change.result:
         return "removed"
-    return "changed" if change.result[path] == change.theirs.get(path) else "merged"
+    if change.result[path] != change.theirs.get(path):
+        return (
+            "merged"  # a new file too, when git took it for a renamed one and carried edits there
+        )
+    return "changed" if path in change.ours else "new"
 
 
 def _renames(change: Change) -> dict[str, str]:
@@ -129,9 +148,33 @@ def _renames(change: Change) -> dict[str, str]:
     }
 
 
+def _pushed_aside(change: Change, path: str) -> str:
+    """The path of the user's own file that git calls `path` now, because a folder came to its place; or nothing."""
+    found = _ASIDE.fullmatch(path)
+    if found and found[1] in change.ours and found[1] not in change.result:
+        return found[1]
+    return ""
+
+
+def _before_tilde(path: str) -> str:
+    """The name of a file that git has put aside as `name~SIDE`."""
+    return path.rpartition("~")[0] or path
+
+
+def _is_link_and_file(change: Change, path: str) -> bool:
+    modes = {tree[path].mode for tree in (change.ours, change.theirs) if path in tree}
+    return len(modes) == 2 and _LINK in modes
+
+
 def _why(change: Change, path: str) -> str:
     """What makes the conflict, in words that send nobody's side away."""
     stages = change.stages[path]
+    if _pushed_aside(change, path):
+        return "the template has a folder of that name now; your file is kept under this one"
+    if _is_link_and_file(change, _before_tilde(path)):
+        return "it is a link on one side and a file on the other; both are here"
+    if stages.keys() <= {1, 3} and "~" in path:
+        return "you have a folder of that name; the template's file is here under this one"
     if stages.keys() == {1, 2}:
         return "you changed it, and the template removed it; your file is kept"
     if stages.keys() == {2, 3}:

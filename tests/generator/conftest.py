@@ -9,12 +9,17 @@ from pathlib import Path
 import pytest
 
 from perfgen import cli
+from tests.generator.killing import Edited
+from tests.generator.killing import files
 from tests.generator.kinds import Git
 from tests.generator.kinds import Run
 from tests.generator.kinds import Tree
+from tests.generator.shelf import GONE
 from tests.generator.shelf import Shelf
+from tests.generator.shelf import changed
 from tests.generator.shelf import make
 from tests.generator.shelf import new
+from tests.generator.shelf import status
 
 # What the machine's own settings may not decide.
 FOREIGN = ("GIT_", "COPIER_", "PERFGEN_", "PYTEST_", "NO_COLOR", "XDG_")
@@ -59,7 +64,7 @@ def run(env: dict[str, str]) -> Run:
 def within(
     env: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Run:
-    """Like `run`, but in this process: quicker, for what ends before copier starts."""
+    """Like `run`, but in this process: quicker, where no process of its own is what is tested."""
 
     def call(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         for name in [name for name in os.environ if name not in env]:
@@ -168,3 +173,20 @@ def fresh(shelf: Shelf, run: Run, tmp_path_factory: pytest.TempPathFactory) -> P
 def service(fresh: Path, tmp_path: Path) -> Path:
     """A copy of it, to be changed."""
     return Path(shutil.copytree(fresh, tmp_path / "shop", symlinks=True))
+
+
+@pytest.fixture(scope="session")
+def edited(
+    fresh: Path, run: Run, git: Git, env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Edited:
+    """A service with edits that an update is to carry, and to ask about."""
+    folder = tmp_path_factory.mktemp("edited")
+    service = Path(shutil.copytree(fresh, folder / "before"))
+    (service / "text.txt").write_text(changed(5, "mine\n"))
+    (service / "gone.txt").write_text(GONE + "mine\n")
+    (service / "stays.txt").write_text("mine\n")
+    git("commit", "-q", "-a", "-m", "mine", cwd=service)
+    (service / "untracked.txt").write_text("mine\n")
+    other = Path(shutil.copytree(service, folder / "after"))
+    assert run("update", cwd=other).returncode == 2
+    return Edited(service, files(service), files(other), status(other, env))

@@ -169,3 +169,16 @@ def status(folder: Path, env: dict[str, str]) -> dict[str, str]:
     command = ["git", "status", "--porcelain", "-z", "--no-renames", "-uall"]
     listed = subprocess.check_output(command, cwd=folder, env=env).decode()
     return {line[3:]: line[:2] for line in listed.split("\0") if line}
+
+
+def assert_same(now: dict[str, tuple[int, bytes]], before: dict[str, tuple[int, bytes]]) -> None:
+    """All is as it was, but for what git keeps of objects nobody needs, and times in its index."""
+
+    def own(found: dict[str, tuple[int, bytes]]) -> dict[str, tuple[int, bytes]]:
+        return {
+            name: content
+            for name, content in found.items()
+            if not name.startswith(".git/objects/") and name != ".git/index"
+        }
+
+    assert own(now) == own(before)

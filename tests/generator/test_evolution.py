@@ -109,9 +109,9 @@ def test_a_dry_run_leaves_no_trace(service: Path, run: Run, git: Git) -> None:
     assert everything(service) == before
 
 
-def test_the_dry_run_tells_what_the_run_does(service: Path, run: Run) -> None:
-    dry = json.loads(run("update", "--dry-run", "--json", cwd=service).stdout)
-    real = json.loads(run("update", "--json", cwd=service).stdout)
+def test_the_dry_run_tells_what_the_run_does(service: Path, within: Run) -> None:
+    dry = json.loads(within("update", "--dry-run", "--json", cwd=service).stdout)
+    real = json.loads(within("update", "--json", cwd=service).stdout)
     assert dry["files"] == real["files"]
     assert len(real["files"]) > 10
     assert (dry["written"], real["written"]) == (False, True)
@@ -151,22 +151,22 @@ def test_what_makes_no_sense_writes_nothing(
     assert everything(service) == before
 
 
-def test_downgrades_are_refused(shelf: Shelf, run: Run, tmp_path: Path, git: Git) -> None:
-    service = new(run, shelf, tmp_path, "--template-version", "v1.1.0")
-    done = run("update", "--to", "1.0.0", cwd=service)
+def test_downgrades_are_refused(shelf: Shelf, within: Run, tmp_path: Path, git: Git) -> None:
+    service = new(within, shelf, tmp_path, "--template-version", "v1.1.0")
+    done = within("update", "--to", "1.0.0", cwd=service)
     assert done.returncode == 1
     assert "The service is of template 1.1.0, and 1.0.0 is older." in done.stderr
-    done = run("update", cwd=service)
+    done = within("update", cwd=service)
     assert done.returncode == 0
     assert "of the newest template already: 1.1.0" in done.stdout
 
 
 def test_new_questions_take_their_defaults_or_what_is_set(
-    shelf: Shelf, run: Run, tmp_path: Path
+    shelf: Shelf, within: Run, tmp_path: Path
 ) -> None:
-    service = new(run, shelf, tmp_path, "--set", "patterns=tracing")
+    service = new(within, shelf, tmp_path, "--set", "patterns=tracing")
     assert "max_connections" not in answers(service)
-    done = run("add", "database", "--set", "max_connections=200", cwd=service)
+    done = within("add", "database", "--set", "max_connections=200", cwd=service)
     assert done.returncode == 0, done.stderr
     found = answers(service)
     assert (found["max_connections"], found["max_replicas"]) == (200, 3)
@@ -174,11 +174,11 @@ def test_new_questions_take_their_defaults_or_what_is_set(
 
 
 def test_renamed_and_retired_patterns(
-    root: Path, run: Run, git: Git, copier: Copier, tree: Tree, tmp_path: Path
+    root: Path, within: Run, git: Git, copier: Copier, tree: Tree, tmp_path: Path
 ) -> None:
     """The multi-select trap: `cache` is called hot_cache from now on, and `example` is no more."""
     shelf = make(tmp_path / "source", root, git)
-    service = new(run, shelf, tmp_path)
+    service = new(within, shelf, tmp_path)
     (service / "app" / "cache" / "__init__.py").write_text(
         "# mine\n" + (service / "app" / "cache" / "__init__.py").read_text()
     )
@@ -193,7 +193,7 @@ def test_renamed_and_retired_patterns(
         + [manifest("hot_cache", requires=["redis"], formerly=["cache"], presets=["standard"])]
     )
     shelf.release("v1.2.0", files, {"tool.sh", "run.sh"})
-    done = run("update", cwd=service)
+    done = within("update", cwd=service)
     assert done.returncode == 0, done.stderr
     assert answers(service)["patterns"] == ["database", "hot_cache"]
     assert "patterns was cache, database, example" in done.stdout
@@ -202,11 +202,11 @@ def test_renamed_and_retired_patterns(
     copier("--vcs-ref", "v1.2.0", cwd=plain)
     assert answers(plain) == answers(service)
     git("commit", "-q", "-m", "updated", cwd=service)
-    assert run("add", "cache", cwd=service).stderr == "hot_cache is there already.\n"
+    assert within("add", "cache", cwd=service).stderr == "hot_cache is there already.\n"
 
 
-def test_the_answers_name_the_version(shelf: Shelf, service: Path, run: Run) -> None:
-    assert run("update", cwd=service).returncode == 0
+def test_the_answers_name_the_version(shelf: Shelf, service: Path, within: Run) -> None:
+    assert within("update", cwd=service).returncode == 0
     assert answers(service)["_commit"] == "v1.1.0"
     assert answers(service)["_src_path"] == str(shelf.folder)
     assert set(first()) - set(second()) == {"gone.txt", "old/name.txt"}

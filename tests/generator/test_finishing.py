@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.generator.killing import files
 from tests.generator.kinds import Git
 from tests.generator.kinds import Run
 from tests.generator.shelf import BINARY
 from tests.generator.shelf import GONE
 from tests.generator.shelf import changed
 from tests.generator.shelf import status
-from tests.generator.test_kills import files
 
 
 @pytest.fixture(scope="module")
@@ -41,21 +41,21 @@ def service(conflicting: tuple[Path, dict[str, bytes]], tmp_path: Path) -> Path:
 
 
 def test_continue_wants_every_conflict_decided(
-    service: Path, run: Run, git: Git, env: dict[str, str]
+    service: Path, within: Run, git: Git, env: dict[str, str]
 ) -> None:
-    done = run("update", "--continue", cwd=service)
+    done = within("update", "--continue", cwd=service)
     assert done.returncode == 2
     assert "text.txt still has conflict markers." in done.stderr
     (service / "text.txt").write_text(changed(5, "both\n"))
-    done = run("update", "--continue", cwd=service)
+    done = within("update", "--continue", cwd=service)
     assert done.returncode == 2
     assert "gone.txt is not decided yet." in done.stderr
     git("add", "gone.txt", cwd=service)
-    done = run("update", "--continue", cwd=service)
+    done = within("update", "--continue", cwd=service)
     assert done.returncode == 2
     assert "image.bin is not decided yet." in done.stderr
     (service / "image.bin").write_bytes(b"another")
-    done = run("update", "--continue", "--json", cwd=service)
+    done = within("update", "--continue", "--json", cwd=service)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["next"] == ['git commit -m "Template 1.1.0"']
     assert not (service / ".git" / "perfgen").exists()
@@ -63,28 +63,32 @@ def test_continue_wants_every_conflict_decided(
     assert {now[path] for path in ("text.txt", "image.bin")} == {"M "}
     assert "gone.txt" not in now
     git("commit", "-q", "-m", "updated", cwd=service)
-    assert run("update", cwd=service).returncode == 0
+    assert within("update", cwd=service).returncode == 0
 
 
-def test_markers_that_were_added_to_the_index_are_found(service: Path, run: Run, git: Git) -> None:
+def test_markers_that_were_added_to_the_index_are_found(
+    service: Path, within: Run, git: Git
+) -> None:
     git("add", "-A", cwd=service)
-    done = run("update", "--continue", cwd=service)
+    done = within("update", "--continue", cwd=service)
     assert done.returncode == 2
     assert "text.txt still has conflict markers." in done.stderr
 
 
-def test_a_removed_file_is_decided(service: Path, run: Run, git: Git, env: dict[str, str]) -> None:
+def test_a_removed_file_is_decided(
+    service: Path, within: Run, git: Git, env: dict[str, str]
+) -> None:
     (service / "gone.txt").unlink()
     git("add", "image.bin", cwd=service)
     (service / "text.txt").write_text(changed(5, "both\n"))
-    assert run("update", "--continue", cwd=service).returncode == 0
+    assert within("update", "--continue", cwd=service).returncode == 0
     assert status(service, env)["gone.txt"] == "D "
 
 
 def test_abort_restores_all_and_keeps_what_was_written_since(
     service: Path,
     conflicting: tuple[Path, dict[str, bytes]],
-    run: Run,
+    within: Run,
     git: Git,
     env: dict[str, str],
 ) -> None:
@@ -93,7 +97,7 @@ def test_abort_restores_all_and_keeps_what_was_written_since(
     (service / "text.txt").write_text("half resolved\n")
     (service / "other.txt").write_text("staged meanwhile\n")
     git("add", "other.txt", cwd=service)
-    done = run("update", "--abort", cwd=service)
+    done = within("update", "--abort", cwd=service)
     assert done.returncode == 0, done.stderr
     now = files(service)
     assert now.pop("own.txt")[1:] == b"own\n"
@@ -107,41 +111,41 @@ def test_abort_restores_all_and_keeps_what_was_written_since(
     assert not (service / ".git" / "perfgen").exists()
 
 
-def test_an_unfinished_change_is_in_the_way_of_another(service: Path, run: Run) -> None:
+def test_an_unfinished_change_is_in_the_way_of_another(service: Path, within: Run) -> None:
     before = files(service)
     for command in (["update"], ["add", "tracing"], ["remove", "cache", "--dry-run"]):
-        done = run(*command, cwd=service)
+        done = within(*command, cwd=service)
         assert done.returncode == 1
         assert "An earlier change is not finished." in done.stderr
         assert "--continue" in done.stderr
     assert files(service) == before
-    looked = run("doctor", "--json", cwd=service)
+    looked = within("doctor", "--json", cwd=service)
     assert looked.returncode == 1
     wrong = [one for one in json.loads(looked.stdout)["findings"] if not one["sound"]]
     assert "An earlier change is not finished." in [one["says"] for one in wrong]
 
 
-def test_what_was_committed_or_reset_is_over(service: Path, run: Run, git: Git) -> None:
+def test_what_was_committed_or_reset_is_over(service: Path, within: Run, git: Git) -> None:
     git("reset", "-q", "--hard", cwd=service)
-    assert run("update", "--abort", cwd=service).returncode == 1
-    done = run("add", "tracing", cwd=service)
+    assert within("update", "--abort", cwd=service).returncode == 1
+    done = within("add", "tracing", cwd=service)
     assert done.returncode == 0, done.stderr
-    again = run("add", "limit", cwd=service)
+    again = within("add", "limit", cwd=service)
     assert "The earlier change is not committed." in again.stderr
     git("commit", "-q", "-m", "tracing", cwd=service)
-    undone = run("update", "--abort", cwd=service)
+    undone = within("update", "--abort", cwd=service)
     assert undone.returncode == 1
     assert "A committed one is undone with `git revert`." in undone.stderr
-    assert run("add", "limit", cwd=service).returncode == 0
+    assert within("add", "limit", cwd=service).returncode == 0
 
 
 def test_a_change_without_conflicts_is_undone_too(
-    fresh: Path, tmp_path: Path, run: Run, git: Git, env: dict[str, str]
+    fresh: Path, tmp_path: Path, within: Run, git: Git, env: dict[str, str]
 ) -> None:
     other = Path(shutil.copytree(fresh, tmp_path / "other"))
     before = files(other)
-    assert run("add", "tracing", cwd=other).returncode == 0
+    assert within("add", "tracing", cwd=other).returncode == 0
     assert files(other) != before
-    assert run("update", "--abort", cwd=other).returncode == 0
+    assert within("update", "--abort", cwd=other).returncode == 0
     assert files(other) == before
     assert status(other, env) == {}

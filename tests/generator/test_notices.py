@@ -32,14 +32,14 @@ Of 1.0.
 """
 
 
-def test_told_in_order(root: Path, run: Run, git: Git, tmp_path: Path) -> None:
+def test_told_in_order(root: Path, within: Run, git: Git, tmp_path: Path) -> None:
     shelf = make(tmp_path / "source", root, git)
     (shelf.folder / "CHANGELOG.md").write_text(CHANGELOG)
     shelf.release("v1.2.0", second())
-    service = new(run, shelf, tmp_path)
+    service = new(within, shelf, tmp_path)
     (service / "uv.lock").write_text("version = 1\nmine\n")
     git("commit", "-q", "-a", "-m", "mine", cwd=service)
-    done = run("update", cwd=service)
+    done = within("update", cwd=service)
     assert done.returncode == 0, done.stderr
     parts = [
         "## 1.2.0 (2026-12-01)\n\nOf 1.2.\n\n## 1.1.0\n\nOf 1.1.",
@@ -51,8 +51,8 @@ def test_told_in_order(root: Path, run: Run, git: Git, tmp_path: Path) -> None:
     places = [done.stdout.index(part) for part in parts]
     assert places == sorted(places)
     assert "Of 1.0." not in done.stdout
-    assert run("update", "--abort", cwd=service).returncode == 0
-    told = json.loads(run("update", "--to", "1.1.0", "--json", cwd=service).stdout)["notices"]
+    assert within("update", "--abort", cwd=service).returncode == 0
+    told = json.loads(within("update", "--to", "1.1.0", "--json", cwd=service).stdout)["notices"]
     assert told["changelog"] == ""  # that version has none
     assert told["new_settings"] == ["LENGTH", "LAST"]
     assert told["lock"] is True

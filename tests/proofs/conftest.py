@@ -1,11 +1,10 @@
-"""The servers and the service, once for all proofs; and the table at the end."""
+"""The servers and the service, once for all proofs."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import signal
-from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,8 +23,6 @@ from .harness.redis import private as private_redis
 from .harness.service import Service
 from .harness.service import render
 from .harness.service import sync
-from .harness.table import Table
-from .harness.table import markdown
 
 USERS, ITEMS = 5_000, 2_000
 HERE = Path(__file__).parent
@@ -43,19 +40,6 @@ def pytest_configure() -> None:
     """End in order when somebody ends us."""
     # so that fixtures are torn down, and with them the servers and processes
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what was proved."""
-    if text := markdown(terminalreporter):
-        terminalreporter.section("what was proved")
-        terminalreporter.write_line(text)
-
-
-@pytest.fixture
-def table(record_property: Callable[[str, object], None]) -> Table:
-    """Where a proof notes what it found."""
-    return Table(record_property)
 
 
 @pytest.fixture(scope="session")
