@@ -115,7 +115,6 @@ def resolves(service: Path) -> None:
     assert NEW_CREATE in theirs, theirs
     mine = theirs.replace(NEW_CREATE, read + REFUSAL + CREATE)
     path.write_text(before + mine + after.partition("\n")[2])
-    versions.git("add", CONFLICT, cwd=service)
 
 
 def _edit(path: Path, old: str, new: str) -> None:

@@ -111,7 +111,9 @@ def test_rows_outlive_every_change_by_perfgen(owner: Owner) -> None:
     before = owner.rows(*OLD)
     assert before["items"].startswith("100 ")
     owner.changes("update")
+    assert owner.rows(*OLD) == before
     owner.changes("add", "queue", "scheduler")
+    assert owner.rows(*OLD) == before
     assert Tree(owner.service).answers["_commit"] != f"v{FIRST}"
     owner.sql(JOBS)
     before = owner.rows(*OLD, *NEW)
