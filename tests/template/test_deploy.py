@@ -199,7 +199,11 @@ def test_manifests_are_printed(service: Path) -> None:
     manifests.kubectl()
     code, said = make(service, None, "manifests", "ENV=production")
     assert code == 0, said
-    assert said == manifests.build(service / "deploy/overlays/production").text
+    rolled_out = manifests.build(service / "deploy/overlays/production").text
+    assert said.endswith(f"\n---\n{rolled_out}")
+    migration = said.removesuffix(rolled_out)
+    assert "\nkind: Job\n" in migration
+    assert "\nkind: Deployment\n" not in migration
     _, said = make(service, None, "manifests", "ENV=production", f"IMAGE={IMAGE}")
     assert f"image: {IMAGE}\n" in said
     assert "image: demo:" not in said

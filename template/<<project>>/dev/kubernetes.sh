@@ -95,6 +95,23 @@ roll_out() {
     done
 }
 
+# Writes migration.yaml, where there is something to migrate, and service.yaml.
+render_all() {
+    render "$overlay" >"$work/service.yaml"
+    migration=$overlay/migration
+    [ -d "$migration" ] || migration=$(find deploy/components -name migration)
+    [ -z "$migration" ] || render "$migration" >"$work/migration.yaml"
+}
+
+# In the order in which they are applied.
+manifests() {
+    [ -z "$migration" ] || {
+        cat "$work/migration.yaml"
+        echo ---
+    }
+    cat "$work/service.yaml"
+}
+
 deploy() {
     case ${image##*/} in
     '') refuse "Say which image: make deploy ENV=$environment IMAGE=registry/name:tag" ;;
@@ -102,10 +119,6 @@ deploy() {
     *[:@]*) ;;
     *) refuse "$image has no tag; name it as registry/name:tag." ;;
     esac
-    render "$overlay" >"$work/service.yaml"
-    migration=$overlay/migration
-    [ -d "$migration" ] || migration=$(find deploy/components -name migration)
-    [ -z "$migration" ] || render "$migration" >"$work/migration.yaml"
     check_secret "$work"/*.yaml
     [ -z "$migration" ] || migrate "$work/migration.yaml"
     roll_out "$work/service.yaml"
@@ -122,7 +135,8 @@ mkdir -p .data
 work=$(mktemp -d .data/deploy.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
+render_all
 case $1 in
-manifests) render "$overlay" ;;
+manifests) manifests ;;
 deploy) deploy ;;
 esac

@@ -128,7 +128,8 @@ def _internal(service: Service) -> list[Route]:
 def _public(api: APIRouter, service: Service) -> None:
     readiness = service.get(Readiness)
 
-    @api.api_route("/health", methods=["GET", "HEAD"], tags=["operations"])
+    @api.head("/health", include_in_schema=False)
+    @api.get("/health", tags=["operations"])
     async def health() -> Response:
         """Whether the service is ready, and what of it is not; at most a second old."""
         return await readiness.answer(PUBLIC_REUSE_S)

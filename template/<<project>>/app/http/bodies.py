@@ -6,7 +6,10 @@ from fastapi import HTTPException
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request
+
+_BOM = b"\xef\xbb\xbf"  # some clients send one; no JSON parser has to take it
 
 
 class Body[M: BaseModel]:
@@ -18,12 +21,17 @@ class Body[M: BaseModel]:
     async def create_hat(request: Request) -> Response:
         hat = await NEW_HAT.of(request)
 
-    model: nothing in it refers to another model, since it stands in the API's document as it is
+    model: of plain fields. TypeError if one is an enum, a model or a type alias: its schema would
+           refer to another one, which the API's document has not got
     """
 
     def __init__(self, model: type[M]) -> None:
         self._parse = model.model_validate_json
-        content = {"application/json": {"schema": model.model_json_schema()}}
+        schema = model.model_json_schema()
+        if "$defs" in schema:
+            names = ", ".join(schema["$defs"])
+            raise TypeError(f"{model.__name__} refers to {names}: let FastAPI read this body.")
+        content = {"application/json": {"schema": schema}}
         self.documented: dict[str, Any] = {
             "requestBody": {"required": True, "content": content},
             "responses": {
@@ -37,7 +45,9 @@ class Body[M: BaseModel]:
         if not _is_json(request.scope["headers"]):
             raise HTTPException(415, "Send the body as application/json.")
         try:
-            return self._parse(await request.body())
+            return self._parse((await request.body()).removeprefix(_BOM))
+        except ClientDisconnect:
+            raise HTTPException(400, "The body ended early.") from None
         except ValidationError as error:
             found = error.errors(include_url=False, include_context=False, include_input=False)
             raise RequestValidationError(
@@ -48,5 +58,8 @@ class Body[M: BaseModel]:
 def _is_json(headers: list[tuple[bytes, bytes]]) -> bool:
     for name, value in headers:
         if name == b"content-type":
-            return value.partition(b";")[0].strip().lower() == b"application/json"
+            kind = value.partition(b";")[0].strip().lower()
+            return kind == b"application/json" or (
+                kind.startswith(b"application/") and kind.endswith(b"+json")
+            )
     return False

@@ -146,11 +146,11 @@ async def _show(database: Database, arguments: Namespace) -> int:
 
 
 async def _redrive(database: Database, arguments: Namespace) -> int:
-    return _changed(await redrive(database, *_which(arguments)), "ready again")
+    return _changed(await redrive(database, *_which(arguments)), "ready again", arguments)
 
 
 async def _purge(database: Database, arguments: Namespace) -> int:
-    return _changed(await purge(database, *_which(arguments)), "deleted")
+    return _changed(await purge(database, *_which(arguments)), "deleted", arguments)
 
 
 def _limit(text: str) -> int:
@@ -172,9 +172,10 @@ def _which(arguments: Namespace) -> list[ColumnElement[bool]]:
     return [QueuedJob.kind == arguments.kind] if arguments.kind else []
 
 
-def _changed(count: int, what: str) -> int:
+def _changed(count: int, what: str, arguments: Namespace) -> int:
+    """All of none is all; of jobs that were named there should have been one."""
     print(f"{count} {what}")
-    return 0 if count else 1
+    return 0 if count or arguments.all else 1
 
 
 JOBS = Command(

@@ -44,7 +44,7 @@ class Queue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._batches = Batches(database)
+        self._batches = Batches(database, self.announce)
         self._announcing: asyncio.Task[None] | None = None
         self._more = False
 
@@ -93,9 +93,7 @@ class Queue:
             made: int = (await session.execute(INSERT, _values(job))).scalar_one()
             self._announce_at_commit(session)
             return made
-        job_id = await self._batches.enqueue(job)
-        self.announce()
-        return job_id
+        return await self._batches.enqueue(job)
 
     def announce(self) -> None:
         """Let the workers know of jobs that are committed now. Returns at once."""

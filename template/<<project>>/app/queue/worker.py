@@ -23,6 +23,7 @@ from app.queue.kinds import Handler
 from app.queue.leases import CRASHED
 from app.queue.leases import Leases
 from app.queue.settings import QueueSettings
+from app.settings import SettingsError
 
 OBSERVE_S = 10
 PRUNE_S = 60
@@ -182,6 +183,6 @@ def _by_kind(handlers: Iterable[Handler[Any]]) -> Mapping[str, Handler[Any]]:
     found: dict[str, Handler[Any]] = {}
     for handler in handlers:
         if handler.kind.name in found:
-            raise ValueError(f"Two handlers of {handler.kind.name}.")
+            raise SettingsError(f"The kind of job {handler.kind.name} has two handlers.")
         found[handler.kind.name] = handler
     return found

@@ -1,15 +1,18 @@
 """Bodies that routes read by their model: answers as FastAPI gives them, and the same document."""
 
+from enum import StrEnum
 from typing import Annotated
 from typing import Any
 
 import httpx2
 import pytest
 from fastapi import FastAPI
+from fastapi import HTTPException
 from fastapi import Request
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
+from starlette.types import Message
 
 from app.http import errors
 from app.http.bodies import Body
@@ -88,6 +91,7 @@ async def test_what_is_no_json_is_422(client: httpx2.AsyncClient, body: bytes) -
     [
         ("application/json", 200),
         ("Application/JSON; charset=utf-8", 200),
+        ("application/vnd.api+json", 200),
         ("text/plain", 415),
         ("application/x-www-form-urlencoded", 415),
         (None, 415),
@@ -107,3 +111,41 @@ def test_the_document_tells_of_it(api: FastAPI) -> None:
     assert schema == schemas["Hat"]
     assert hot["requestBody"]["required"] == plain["requestBody"]["required"]
     assert hot["responses"].keys() - {"415"} == plain["responses"].keys()
+
+
+async def test_a_byte_order_mark_is_passed_over(client: httpx2.AsyncClient) -> None:
+    body = b'\xef\xbb\xbf{"size": 3, "calledAs": "a"}'
+    answer = await client.post("/hot", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 200
+
+
+async def test_who_goes_away_while_sending_is_no_fault_of_the_service() -> None:
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"{", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    scope = {"type": "http", "headers": [(b"content-type", b"application/json")]}
+    with pytest.raises(HTTPException) as raised:
+        await HAT.of(Request(scope, receive))
+    assert raised.value.status_code == 400
+
+
+class Size(StrEnum):
+    """Sizes."""
+
+    SMALL = "small"
+
+
+class Shoe(BaseModel):
+    """A shoe, whose schema refers to another one."""
+
+    size: Size
+
+
+def test_what_the_document_could_not_tell_is_refused() -> None:
+    with pytest.raises(TypeError, match="Shoe refers to Size"):
+        Body(Shoe)

@@ -98,7 +98,8 @@ def test_failed_jobs_are_redriven_with_all_their_attempts(
     assert states(servers) == {1: "failed", 2: "ready", 3: "failed", 4: "running", 5: "delayed"}
     [row] = sql(servers, "SELECT * FROM queue_jobs WHERE id = 2")
     assert (row["attempts"], row["alone"]) == (0, False)
-    assert run("redrive", "--all", "--kind", "other")[:2] == (1, "0 ready again\n")
+    assert run("redrive", "--all", "--kind", "other")[:2] == (0, "0 ready again\n")
+    assert run("redrive", "9")[:2] == (1, "0 ready again\n")
     assert run("redrive", "--all")[:2] == (0, "2 ready again\n")
     assert list(states(servers).values()).count("ready") == 3
 
