@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from uv import find_uv_bin
 
-from tests.generator import year
 from tests.generator import wheels
+from tests.generator import year
 from tests.generator.wheels import Installed
 from tests.template import machine
 from tests.template import versions
@@ -108,9 +108,7 @@ def test_a_year_later(terminal: Terminal, tmp_path: Path) -> None:
         assert line in now[path]
     assert year.DELETED not in now
     assert year.MOVED[0] not in now
-    assert now[year.MOVED[1]] != mine[year.MOVED[1]], (
-        "the template's change came to its new place"
-    )
+    assert now[year.MOVED[1]] != mine[year.MOVED[1]], "the template's change came to its new place"
 
     checked = terminal.perfgen(present, "check").splitlines()
     assert [line.split()[0] for line in checked] == ["ok"] * len(checked) != []
