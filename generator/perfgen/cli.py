@@ -66,7 +66,9 @@ def run(args: list[str]) -> int:
         code = int(app(args, prog_name="perfgen", standalone_mode=False) or DONE)
         return _interrupted() if code == INTERRUPTED else code
     except Refused as error:
-        return _interrupted() if signals.came() else _failed(error, output, args)
+        # A tool underneath may end of a Ctrl-C before our own share of it has arrived.
+        patience = 0.2 if error.__cause__ else 0
+        return _interrupted() if signals.came(patience) else _failed(error, output, args)
     except (typer.Abort, KeyboardInterrupt):
         return _interrupted()
     except BrokenPipeError:

@@ -16,6 +16,7 @@ from perfgen.change import Change
 from perfgen.errors import Refused
 from perfgen.plan import Plan
 from perfgen.scratch import Entry
+from perfgen.service import READING
 from perfgen.service import Service
 
 # What our git must not do besides: run the user's hooks, or share an index with others.
@@ -77,8 +78,14 @@ def _prepare(service: Service, change: Change, command: str, message: str) -> Pl
         landed={},
         marked=[prefix + path for path in change.stages if path in set(come)],
         conflicts=[prefix + path for path in change.stages],
+        stays=[
+            prefix + path
+            for path in change.stages
+            if path not in set(come) and (service.folder / path).is_file()
+        ],
         message=message,
     )
+    _require_seen(service, made)
     _require_room(service, made)
     entries = [change.result[path] for path in come]
     entries += [entry for stages in change.stages.values() for entry in stages.values()]
@@ -88,6 +95,10 @@ def _prepare(service: Service, change: Change, command: str, message: str) -> Pl
     made.landed = {path: plan.fingerprint(state / "new" / path) for path in made.come}
     for path in leave:
         (state / "old" / path).parent.mkdir(parents=True, exist_ok=True)
+    for path in made.stays:
+        place = state / "stays" / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(service.top / path, place, follow_symlinks=False)
     made.save(state)
     return made
 
@@ -95,6 +106,20 @@ def _prepare(service: Service, change: Change, command: str, message: str) -> Pl
 def _git(service: Service, *args: str | Path, index: Path | None = None, data: bytes = b"") -> None:
     env = git.configured(_QUIETLY) | ({"GIT_INDEX_FILE": str(index)} if index else {})
     git.raw(*args, cwd=service.top, env=env, data=data)
+
+
+def _require_seen(service: Service, made: Plan) -> None:
+    """Refuse to touch files whose edits git has been told not to see."""
+    touched = {*made.leave, *made.come, *made.conflicts}
+    listed = git.raw("ls-files", "-v", "-z", "--full-name", cwd=service.folder, env=READING)
+    for line in listed.split(b"\0"):
+        flag, path = line[:1], os.fsdecode(line[2:])
+        if (flag == b"S" or flag.islower()) and path in touched:
+            raise Refused(
+                f"{path} is marked so that git does not see your edits of it, and they would be lost.",
+                f"First: git update-index --no-skip-worktree --no-assume-unchanged {path}"
+                " (in a sparse checkout: git sparse-checkout disable).",
+            )
 
 
 def _require_room(service: Service, made: Plan) -> None:

@@ -33,6 +33,7 @@ class Plan:
     landed: dict[str, str]  # what each that comes is, by `fingerprint`
     marked: list[str]  # files that come with conflict markers
     conflicts: list[str]  # files with unmerged entries in the index
+    stays: list[str] = field(default_factory=list)  # conflicts that keep the user's file
     folders: list[str] = field(default_factory=list)  # made for what comes, the deepest first
     message: str = ""  # for the commit
 

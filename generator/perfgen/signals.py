@@ -1,6 +1,8 @@
 """Ctrl-C, SIGTERM and SIGHUP become one Interrupted, and never in the middle of what must be whole."""
 
+import contextlib
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -43,8 +45,11 @@ def _raise() -> None:
         raise Interrupted
 
 
-def came() -> bool:
-    """Whether one has come: what fails from then on fails because of it, as a git that got it too."""
+def came(patience: float = 0) -> bool:
+    """Whether one has come, or comes within `patience` seconds: what fails then fails because of it."""
+    if not _came and patience:
+        with contextlib.suppress(Interrupted):
+            time.sleep(patience)
     return _came
 
 

@@ -104,8 +104,25 @@ def undo_files(service: Service, made: Plan) -> list[str]:
         found = plan.fingerprint(earlier)
         # On another disk, where moving is copying, the file may not have gone from here yet.
         if found and found != plan.fingerprint(service.top / path):
+            kept += _make_room(service, path)
+            plan.move(earlier, service.top / path)
+    for path in made.stays:
+        earlier = service.state / "stays" / path
+        found = plan.fingerprint(earlier)
+        if found and found != plan.fingerprint(service.top / path):
+            kept += _make_room(service, path)
             plan.move(earlier, service.top / path)
     return kept
+
+
+def _make_room(service: Service, path: str) -> list[str]:
+    """Keep what the user has put where a file is to come back: at its place, or where its folder was."""
+    for place in (*reversed(plan.parents(path)), path):
+        here = service.top / place
+        folder = here.is_dir() and not here.is_symlink()
+        if os.path.lexists(here) and not (folder and place != path):
+            return [_keep(service, place)]
+    return []
 
 
 def _came(service: Service, made: Plan, path: str) -> bool:

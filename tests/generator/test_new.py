@@ -56,7 +56,7 @@ def test_records_what_was_asked_and_a_portable_source(made: Made) -> None:
 def test_answers_file_tells_a_teammate_how_to_update(made: Made) -> None:
     head = (made[0] / ".copier-answers.yml").read_text("utf-8").splitlines()[:2]
     assert all(line.startswith("#") for line in head)
-    assert "copier update" in head[1]
+    assert "`perfgen update`" in head[0]
 
 
 def test_one_commit_of_everything_and_a_clean_tree(made: Made, git: Git) -> None:
