@@ -221,6 +221,23 @@ def _decided(service: Service, made: Plan, path: str) -> bool:
     return not now or bool(git.says("diff", "--name-only", "HEAD", "--", path, cwd=service.top))
 
 
+def _swapped(service: Service, made: Plan) -> bool:
+    """Whether everything was in its place, the index too, when the change was killed.
+
+    A git that has run since may have written the index anew, so what tells is that the lock, which
+    was the new index, is gone although all files have moved.
+    """
+    prepared = (service.state / "index").read_bytes()
+    if service.index.read_bytes() == prepared:
+        return True
+    lock = service.git_dir / "index.lock"
+    if lock.exists() and lock.read_bytes() == prepared:
+        return False
+    moved = [os.path.lexists(service.state / "old" / path) for path in made.leave]
+    moved += [not os.path.lexists(service.state / "new" / path) for path in made.come]
+    return bool(moved) and all(moved)
+
+
 def recover(service: Service) -> tuple[str, list[str]]:
     """Put right what a killed change left: what was done about it, and what is to be told."""
     found = left(service)
@@ -229,8 +246,7 @@ def recover(service: Service) -> tuple[str, list[str]]:
         return ("cleared away: it never began to write" if found else ""), []
     if found.kind != "swapping":
         return "", []
-    prepared = (service.state / "index").read_bytes()
-    if service.index.read_bytes() == prepared:
+    if _swapped(service, found.plan):
         os.rename(service.state / plan.SWAPPING, service.state / plan.LANDED)
         return "finished: the change is in the tree", []
     kept = undo_files(service, found.plan)

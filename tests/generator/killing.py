@@ -77,7 +77,7 @@ def settled(
     now, shown = files(service), status(service, env)
     before = now == edited.before
     if before:
-        assert shown == {"untracked.txt": "??"}, said
+        assert shown == {"untracked.txt": "??"}, (said, shown)
         assert not (service / ".git" / "perfgen").exists(), said
         assert run("doctor", cwd=service).returncode == 0, said
     else:
