@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import pytest
 from uv import find_uv_bin
 
 from maintain import template
 from perfgen import releases
-from tests.missing import missing
 from tests.template import versions
 
 FIRST = "0.1.0"
@@ -63,7 +63,8 @@ def first(folder: Path) -> Installed:
     commit = versions.git("log", "-1", "--format=%H", "--", bundle, cwd=template.ROOT).strip()
     version = versions.git("show", f"{commit}:generator/perfgen/__init__.py", cwd=template.ROOT)
     if f'"{FIRST}"' not in version:
-        missing(f"the history of this repository does not reach back to {FIRST}")
+        # in CI as well, where a clone may be shallow
+        pytest.skip(f"the history of this repository does not reach back to {FIRST}")
     source = folder / "source"
     source.mkdir(parents=True)
     archive = folder / "source.tar"
