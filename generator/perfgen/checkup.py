@@ -20,9 +20,9 @@ from perfgen.questions import UNANSWERED
 from perfgen.questions import Form
 from perfgen.recorded import filled
 from perfgen.recorded import form_of
-from perfgen.recorded import in_temporary
 from perfgen.service import Service
 from perfgen.sources import Source
+from perfgen.staging import in_temporary
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from perfgen.errors import DONE
 from perfgen.errors import MISTAKE
 from perfgen.errors import Refused
 from perfgen.output import Output
-from perfgen.recorded import in_temporary
 from perfgen.recorded import with_newest
 from perfgen.service import ANSWERS
 from perfgen.service import Service
 from perfgen.sources import Source
+from perfgen.staging import in_temporary
 
 _TITLES = {
     "yours": "Yours: you changed them, and the template has nothing newer",

@@ -1,6 +1,5 @@
 """How `add`, `remove` and `update` go: the change is worked out, told, and brought in at once, or not at all."""
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from dataclasses import dataclass
@@ -19,11 +18,11 @@ from perfgen.errors import CONFLICTS
 from perfgen.errors import DONE
 from perfgen.notices import notices
 from perfgen.output import Output
-from perfgen.questions import Form
+from perfgen.recorded import form_of
 from perfgen.selection import Selection
 from perfgen.service import Service
 from perfgen.sources import Source
-from perfgen.staging import staged
+from perfgen.staging import in_temporary
 
 
 @dataclass
@@ -39,8 +38,7 @@ class Evolution:
     def select(self, choose: Callable[[Catalogue, list[str]], Selection]) -> int:
         """Change which patterns the service has, at the version it is of; the exit code."""
         service = Service.open(self.project)
-        with service.locked():
-            self._require_ready(service)
+        with unfinished.ready(service, dry_run=self.dry_run):
             return versions.at_recorded(
                 service,
                 lambda source: self._evolve(service, source, source, choose),
@@ -50,20 +48,13 @@ class Evolution:
     def update(self, to: str | None) -> int:
         """Go to another version, the newest when None; the exit code."""
         service = Service.open(self.project)
-        with service.locked():
-            self._require_ready(service)
+        with unfinished.ready(service, dry_run=self.dry_run):
             return versions.at_both(
                 service,
                 to,
                 lambda recorded, wanted: self._evolve(service, recorded, wanted, None),
                 self.output.progress,
             )
-
-    def _require_ready(self, service: Service) -> None:
-        unfinished.require_none(service)
-        if not self.dry_run:
-            unfinished.clear(service)
-        service.require_clean()
 
     def _evolve(
         self,
@@ -74,7 +65,7 @@ class Evolution:
     ) -> int:
         if wanted.note:
             self.output.note(wanted.note)
-        form = Form(wanted.files("copier.yml", "patterns"))
+        form = form_of(wanted)
         patterns = None
         if choose:
             selection = choose(form.catalogue, _patterns(service))
@@ -93,7 +84,7 @@ class Evolution:
                 change = work_out(service, recorded, wanted, answers.changed, folder)
             return self._finish(service, change, recorded, wanted, answers)
 
-        return staged(Path(tempfile.gettempdir()), "perfgen-", work)
+        return in_temporary(work)
 
     def _nothing(self, service: Service, recorded: Source, wanted: Source, notes: list[str]) -> int:
         self.output.result(

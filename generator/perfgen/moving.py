@@ -23,13 +23,13 @@ from perfgen.notices import Notices
 from perfgen.notices import notices
 from perfgen.output import Output
 from perfgen.recorded import form_of
-from perfgen.recorded import in_temporary
 from perfgen.recorded import require_valid
 from perfgen.resources import PARTS
 from perfgen.scratch import Scratch
 from perfgen.service import ANSWERS
 from perfgen.service import Service
 from perfgen.sources import Source
+from perfgen.staging import in_temporary
 
 EMBEDDED = "embedded"
 _SHOWN = 3  # files that are named when two templates differ
@@ -52,11 +52,7 @@ class Move:
     def run(self) -> int:
         """Go over to the new source; the exit code."""
         service = Service.open(self.project)
-        with service.locked():
-            unfinished.require_none(service)
-            if not self.dry_run:
-                unfinished.clear(service)
-            service.require_clean()
+        with unfinished.ready(service, dry_run=self.dry_run):
             template = None if self.new == EMBEDDED else self.new
             return sources.with_source(
                 template, None, lambda new: self._move(service, new), self.output.progress
@@ -143,14 +139,14 @@ class Move:
                 self.output.say(line)
             for line in change.notes:
                 self.output.note(line)
-            telling.tell_end(change, following, self.output, dry_run=self.dry_run)
+            diff = telling.tell_end(change, following, self.output, dry_run=self.dry_run)
             facts = {
                 "written": not self.dry_run,
                 "files": [telling.file_facts(file) for file in change.files],
                 "conflicts": change.conflicts,
                 "notes": change.notes,
                 "notices": asdict(told),
-                "diff": change.diff(),
+                "diff": diff or change.diff(),
                 "next": following,
             }
             self.output.result(_facts(service, new) | facts)

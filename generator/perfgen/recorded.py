@@ -1,6 +1,5 @@
 """What a service's answers file says, held against the questions of the version that it names."""
 
-import tempfile
 from collections.abc import Callable
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -23,15 +22,9 @@ from perfgen.questions import Values
 from perfgen.service import ANSWERS
 from perfgen.service import Service
 from perfgen.sources import Source
-from perfgen.staging import staged
 
 T = TypeVar("T")
 Progress = Callable[[str], AbstractContextManager[None]]
-
-
-def in_temporary(work: Callable[[Path], T]) -> T:
-    """Call `work` with a folder that is removed afterwards."""
-    return staged(Path(tempfile.gettempdir()), "perfgen-", work)
 
 
 def form_of(source: Source) -> Form:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from perfgen import drift as drifts
 from perfgen import landing
+from perfgen import telling
 from perfgen import unfinished
 from perfgen import versions
 from perfgen.change import Change
@@ -16,9 +17,9 @@ from perfgen.errors import Refused
 from perfgen.errors import nearest
 from perfgen.output import Output
 from perfgen.output import terminal
-from perfgen.recorded import in_temporary
 from perfgen.service import Service
 from perfgen.sources import Source
+from perfgen.staging import in_temporary
 
 
 @dataclass
@@ -35,11 +36,7 @@ class Restoring:
         """Bring the files back; the exit code."""
         service = Service.open(self.project)
         paths = list(dict.fromkeys(inside(service, name) for name in self.names))
-        with service.locked():
-            unfinished.require_none(service)
-            if not self.dry_run:
-                unfinished.clear(service)
-            service.require_clean()
+        with unfinished.ready(service, dry_run=self.dry_run):
             return versions.at_recorded(
                 service,
                 lambda source: in_temporary(
@@ -70,7 +67,7 @@ class Restoring:
             self._require_agreed(len(change.files))
             landing.land(service, change, "perfgen diff --restore", message)
         with self.output.best_effort():
-            self._report(service, source, change, message, written=written, notes=notes)
+            self._report(service, source, change, message, text, written=written, notes=notes)
         return DONE
 
     def _require_agreed(self, count: int) -> None:
@@ -94,16 +91,14 @@ class Restoring:
         source: Source,
         change: Change,
         message: str,
+        diff: str,
         *,
         written: bool,
         notes: list[str],
     ) -> None:
         following = []
         if written:
-            following = [
-                f'git commit -m "{message}"',
-                "or, to have everything as it was: perfgen update --abort",
-            ]
+            following = telling.following(change, message)
             self.output.say("Restored and staged.\n\nNext:")
             for line in following:
                 self.output.say(f"  {line}")
@@ -117,7 +112,7 @@ class Restoring:
                 "written": written,
                 "files": [{"path": file.path, "kind": file.kind} for file in change.files],
                 "notes": notes,
-                "diff": change.diff(),
+                "diff": diff,
                 "next": following,
             }
         )

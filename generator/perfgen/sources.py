@@ -23,7 +23,7 @@ from perfgen import resources
 from perfgen.errors import Fault
 from perfgen.errors import Refused
 from perfgen.errors import nearest
-from perfgen.staging import staged
+from perfgen.staging import in_temporary
 
 T = TypeVar("T")
 # Recorded in every service, so it is the same for everyone who works on one: no XDG variable moves it.
@@ -74,14 +74,13 @@ def with_source(
         with _sound_store():
             return work(embedded(version))
     if is_url(template) or template.endswith(".bundle"):
-        from tempfile import gettempdir
 
         def fetched(folder: Path) -> T:
             with progress(f"Fetching {template}"):
                 source = _cloned(template, version, folder)
             return work(source)
 
-        return staged(Path(gettempdir()), "perfgen-", fetched)
+        return in_temporary(fetched)
     return work(_local(template, version))
 
 

@@ -42,6 +42,11 @@ def staged(parent: Path, prefix: str, work: Callable[[Path], T]) -> T:
         signals.release()
 
 
+def in_temporary(work: Callable[[Path], T]) -> T:
+    """Call `work` with a folder that is removed afterwards."""
+    return staged(Path(tempfile.gettempdir()), "perfgen-", work)
+
+
 def publish(folder: Path, target: Path) -> None:
     """Give the finished `folder` its name, in one step; after it no signal undoes anything."""
     signals.hold()

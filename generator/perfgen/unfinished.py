@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +68,17 @@ def require_none(service: Service) -> None:
     )
 
 
+@contextlib.contextmanager
+def ready(service: Service, *, dry_run: bool) -> Iterator[None]:
+    """Within, `service` is fit for a change and nobody else's; refused when it is not. A dry run clears nothing."""
+    with service.locked():
+        require_none(service)
+        if not dry_run:
+            clear(service)
+        service.require_clean()
+        yield
+
+
 def clear(service: Service) -> None:
     """Forget what is over; to be called when nothing waits."""
     if os.path.lexists(service.state):
@@ -101,17 +113,20 @@ def undo_files(service: Service, made: Plan) -> list[str]:
     for path in made.leave:
         earlier = service.state / "old" / path
         _drop_draft(earlier)
-        found = plan.fingerprint(earlier)
-        # On another disk, where moving is copying, the file may not have gone from here yet.
-        if found and found != plan.fingerprint(service.top / path):
-            kept += _make_room(service, path)
-            plan.move(earlier, service.top / path)
+        kept += _bring_back(service, earlier, path)
     for path in made.stays:
-        earlier = service.state / "stays" / path
-        found = plan.fingerprint(earlier)
-        if found and found != plan.fingerprint(service.top / path):
-            kept += _make_room(service, path)
-            plan.move(earlier, service.top / path)
+        kept += _bring_back(service, service.state / "stays" / path, path)
+    return kept
+
+
+def _bring_back(service: Service, earlier: Path, path: str) -> list[str]:
+    """Have the `earlier` file, where there is one, at its place again; what is kept for that."""
+    found = plan.fingerprint(earlier)
+    # On another disk, where moving is copying, the file may not have gone from here yet.
+    if not found or found == plan.fingerprint(service.top / path):
+        return []
+    kept = _make_room(service, path)
+    plan.move(earlier, service.top / path)
     return kept
 
 

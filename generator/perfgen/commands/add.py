@@ -1,17 +1,14 @@
 """`perfgen add PATTERN…`: patterns for a service that is there already."""
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from perfgen.commands.options import AsJson
 from perfgen.commands.options import Debug
 from perfgen.commands.options import DryRun
+from perfgen.commands.options import Patterns
 from perfgen.commands.options import Project
 from perfgen.commands.options import Quiet
 from perfgen.commands.options import Settings
-from perfgen.commands.options import complete_pattern
 from perfgen.output import Output
 
 HELP = """Add patterns to a service; your changes are merged, and the result is staged for your commit.
@@ -25,10 +22,7 @@ Examples:
 
 
 def add(
-    patterns: Annotated[
-        list[str],
-        typer.Argument(metavar="PATTERN...", help="Their names.", autocompletion=complete_pattern),
-    ],
+    patterns: Patterns,
     settings: Settings = None,
     project: Project = Path(),
     dry_run: DryRun = False,

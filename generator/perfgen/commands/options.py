@@ -29,3 +29,9 @@ def complete_pattern(incomplete: str) -> list[str]:
 
     folder = resources.root() / "patterns"
     return sorted(path.stem for path in folder.glob(f"{incomplete}*.yml"))
+
+
+Patterns = Annotated[
+    list[str],
+    typer.Argument(metavar="PATTERN...", help="Their names.", autocompletion=complete_pattern),
+]

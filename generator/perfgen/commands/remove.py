@@ -1,17 +1,14 @@
 """`perfgen remove PATTERN…`: a service with fewer patterns."""
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from perfgen.commands.options import AsJson
 from perfgen.commands.options import Debug
 from perfgen.commands.options import DryRun
+from perfgen.commands.options import Patterns
 from perfgen.commands.options import Project
 from perfgen.commands.options import Quiet
 from perfgen.commands.options import Settings
-from perfgen.commands.options import complete_pattern
 from perfgen.output import Output
 
 HELP = """Remove patterns from a service. A file of theirs that you have changed is kept, as a conflict to decide.
@@ -24,10 +21,7 @@ Examples:
 
 
 def remove(
-    patterns: Annotated[
-        list[str],
-        typer.Argument(metavar="PATTERN...", help="Their names.", autocompletion=complete_pattern),
-    ],
+    patterns: Patterns,
     settings: Settings = None,
     project: Project = Path(),
     dry_run: DryRun = False,
