@@ -175,8 +175,9 @@ def _fix(project: Path) -> list[str]:
     """Put right what killed commands left, and say what was done."""
     service = Service.open(project, broken=True)
     fixed = []
+    kept: list[str] = []
     with service.locked(), signals.waiting():
-        done, kept = unfinished.recover(service)
+        done = unfinished.recover(service, kept)
     if done:
         fixed.append(f"the earlier change is {done}")
     fixed += kept

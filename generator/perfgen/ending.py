@@ -23,10 +23,13 @@ def proceed(project: Path, output: Output) -> int:
 def abort(project: Path, output: Output) -> int:
     """Undo the change; what the user wrote since is kept."""
     service = Service.open(project, broken=True)
-    with service.locked(), signals.waiting():
-        kept = unfinished.abort(service)
-    output.say("Everything is as it was before the change.")
-    for line in kept:
-        output.note(line)
+    kept: list[str] = []
+    try:
+        with service.locked(), signals.waiting():
+            unfinished.abort(service, kept)
+        output.say("Everything is as it was before the change.")
+    finally:
+        for line in kept:
+            output.note(line)
     output.result({"path": str(service.folder), "notes": kept})
     return DONE

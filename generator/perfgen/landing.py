@@ -18,6 +18,7 @@ from perfgen.plan import Plan
 from perfgen.scratch import Entry
 from perfgen.service import READING
 from perfgen.service import Service
+from perfgen.undoing import undo_files
 
 # What our git must not do besides: run the user's hooks, or share an index with others.
 _QUIETLY = {"core.hooksPath": os.devnull, "core.splitIndex": "false", "core.fsmonitor": "false"}
@@ -84,6 +85,7 @@ def _prepare(service: Service, change: Change, command: str, message: str) -> Pl
             if path not in set(come) and (service.folder / path).is_file()
         ],
         message=message,
+        service=prefix,
     )
     _require_seen(service, made)
     _require_room(service, made)
@@ -110,7 +112,7 @@ def _git(service: Service, *args: str | Path, index: Path | None = None, data: b
 
 def _require_seen(service: Service, made: Plan) -> None:
     """Refuse to touch files whose edits git has been told not to see."""
-    touched = {*made.leave, *made.come, *made.conflicts}
+    touched = made.touched
     listed = git.raw("ls-files", "-v", "-z", "--full-name", cwd=service.folder, env=READING)
     for line in listed.split(b"\0"):
         flag, path = line[:1], os.fsdecode(line[2:])
@@ -126,15 +128,17 @@ def _require_room(service: Service, made: Plan) -> None:
     """Refuse when something that git does not know is where a file is to come."""
     top, leave = service.top, set(made.leave)
     for path in made.come:
+        new = False
         for folder in reversed(plan.parents(path)):
             place = top / folder
-            if folder in leave or not os.path.lexists(place):
-                if folder not in made.folders:
-                    made.folders.append(folder)
-            elif place.is_symlink() or not place.is_dir():
+            # Below a link that goes there is nothing of ours, whatever it leads to.
+            new = new or folder in leave or not os.path.lexists(place)
+            if new and folder not in made.folders:
+                made.folders.append(folder)
+            if not new and (place.is_symlink() or not place.is_dir()):
                 raise _in_the_way(folder)
-        place = top / path
-        if path not in leave and os.path.lexists(place) and not _all_leave(top, path, leave):
+        new = new or path in leave or not os.path.lexists(top / path)
+        if not new and not _all_leave(top, path, leave):
             raise _in_the_way(path)
 
 
@@ -216,9 +220,9 @@ def _swap(service: Service, made: Plan) -> None:
         for path in made.come:
             plan.move(state / "new" / path, top / path)
         os.replace(service.git_dir / "index.lock", service.index)
-        os.rename(state / plan.SWAPPING, state / plan.LANDED)
+        plan.advance(state, plan.LANDED)
     except BaseException as error:
-        unfinished.undo_files(service, made)
+        undo_files(service, made, kept=[])
         unfinished.unlock(service)
         plan.discard(state)
         if isinstance(error, OSError):

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from perfgen import git
+from perfgen import plan
 from perfgen.errors import Refused
 
 ANSWERS = ".copier-answers.yml"
@@ -54,11 +55,8 @@ class Service:
         found = _find(folder)
         facts = _facts(found)
         top, git_dir = Path(facts[0]), Path(facts[2])
-        if not broken and (git_dir / "perfgen" / "swapping.json").exists():
-            raise Refused(
-                "An earlier change was killed while it wrote.",
-                "`perfgen doctor --fix` puts it right.",
-            )
+        if not broken:
+            plan.require_settled(plan.state_of(git_dir, facts[1]))
         source, version, answers = ("", "", {}) if broken else _recorded(found / ANSWERS)
         head = git.says("rev-parse", "--verify", "-q", "HEAD", cwd=found)
         if not head:
@@ -76,8 +74,8 @@ class Service:
 
     @property
     def state(self) -> Path:
-        """Where a change that is not finished keeps its things."""
-        return self.git_dir / "perfgen"
+        """Where a change that is not finished keeps its things: each service of the repository its own."""
+        return plan.state_of(self.git_dir, self.prefix)
 
     @property
     def index(self) -> Path:

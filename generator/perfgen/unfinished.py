@@ -3,9 +3,9 @@
 import contextlib
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from perfgen import git
 from perfgen import plan
@@ -13,6 +13,7 @@ from perfgen.errors import CONFLICTS
 from perfgen.errors import Refused
 from perfgen.plan import Plan
 from perfgen.service import Service
+from perfgen.undoing import undo_files
 
 _MARKER = re.compile(rb"^(<{7} |>{7} |\|{7} )", re.MULTILINE)
 
@@ -30,7 +31,7 @@ class Unresolved(Refused):
 class Left:
     """What is found of an earlier change."""
 
-    kind: str  # prepared, swapping, conflicts or staged
+    kind: str  # prepared, swapping, conflicts, staged or aborting
     plan: Plan | None
 
 
@@ -38,25 +39,39 @@ def left(service: Service) -> Left | None:
     """What an earlier change left; one that is over, because it was committed or taken back, does not count."""
     if not os.path.lexists(service.state):
         return None
-    made, landed = plan.load(service.state)
+    made, phase = plan.load(service.state)
     if made is None:
         return Left("prepared", None)
-    if not landed:
-        return Left("swapping", made)
-    if made.head != service.head or not service.dirty():
+    if phase in (plan.SWAPPING, plan.ABORTING):
+        return Left(phase, made)
+    if _committed(service, made) or not _uncommitted(service, made):
         return None
-    return Left("conflicts" if made.conflicts else "staged", made)
+    return Left("conflicts" if made.conflicts and phase == plan.LANDED else "staged", made)
+
+
+def _uncommitted(service: Service, made: Plan) -> bool:
+    """Whether files that the change touched differ from HEAD."""
+    return not made.touched.isdisjoint(service.prefix + path for path in service.dirty())
+
+
+def _committed(service: Service, made: Plan) -> bool:
+    """Whether commits since touched the same files: then the change is theirs, whole or in part."""
+    if made.head == service.head:
+        return False
+    words = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", made.head, service.head)
+    try:
+        listed = git.raw(*words, cwd=service.top)
+    except git.GitError:
+        return True  # the commit is gone, as after a clone or a prune
+    return not made.touched.isdisjoint(os.fsdecode(path) for path in listed.split(b"\0"))
 
 
 def require_none(service: Service) -> None:
     """Refuse when an earlier change waits for the user; what is over, or never began, is cleared away."""
+    _require_all_settled(service)
     found = left(service)
-    if found is None or found.kind == "prepared":
+    if found is None or found.plan is None:
         return
-    if found.kind == "swapping":
-        raise Refused(
-            "An earlier change was killed while it wrote.", "`perfgen doctor --fix` puts it right."
-        )
     if found.kind == "conflicts":
         raise Refused(
             "An earlier change is not finished.",
@@ -66,6 +81,16 @@ def require_none(service: Service) -> None:
         "The earlier change is not committed.",
         "Commit it with `git commit`, or undo it with `perfgen update --abort`.",
     )
+
+
+def _require_all_settled(service: Service) -> None:
+    """Refuse while a change of this service, or of another in the repository, is half in the tree and the index."""
+    plan.require_settled(service.state)
+    for state in plan.states(service.git_dir):
+        other, _ = plan.load(state)
+        if other:
+            folder = service.top / other.service
+            plan.require_settled(state, f" --project {shlex.quote(str(folder))}")
 
 
 @contextlib.contextmanager
@@ -93,95 +118,40 @@ def unlock(service: Service) -> None:
             lock.unlink()
 
 
-def undo_files(service: Service, made: Plan) -> list[str]:
-    """Put every file back as it was; where somebody wrote into one since, that is kept and named.
+def abort(service: Service, kept: list[str]) -> None:
+    """Undo the earlier change in files and index; lines in `kept` tell what the user wrote since, and where it is.
 
-    May be called at any state of the files, and again after it was interrupted.
+    Refused when there is none, and when a file cannot be put back: then what is left of it waits to be undone again.
     """
-    kept: list[str] = []
-    for path in made.come:
-        here, earlier = service.top / path, service.state / "old" / path
-        _drop_draft(here)
-        found = plan.fingerprint(here)
-        if not found:
-            continue
-        if found == made.landed[path]:
-            here.unlink()
-        elif _came(service, made, path) or plan.fingerprint(earlier) not in ("", found):
-            kept.append(_keep(service, path))
-    plan.remove_empty(service.top, made.folders)
-    for path in made.leave:
-        earlier = service.state / "old" / path
-        _drop_draft(earlier)
-        kept += _bring_back(service, earlier, path)
-    for path in made.stays:
-        kept += _bring_back(service, service.state / "stays" / path, path)
-    return kept
-
-
-def _bring_back(service: Service, earlier: Path, path: str) -> list[str]:
-    """Have the `earlier` file, where there is one, at its place again; what is kept for that."""
-    found = plan.fingerprint(earlier)
-    # On another disk, where moving is copying, the file may not have gone from here yet.
-    if not found or found == plan.fingerprint(service.top / path):
-        return []
-    kept = _make_room(service, path)
-    plan.move(earlier, service.top / path)
-    return kept
-
-
-def _make_room(service: Service, path: str) -> list[str]:
-    """Keep what the user has put where a file is to come back: at its place, or where its folder was."""
-    for place in (*reversed(plan.parents(path)), path):
-        here = service.top / place
-        folder = here.is_dir() and not here.is_symlink()
-        if os.path.lexists(here) and not (folder and place != path):
-            return [_keep(service, place)]
-    return []
-
-
-def _came(service: Service, made: Plan, path: str) -> bool:
-    """Whether the new file, which was not there before, had come to its place."""
-    return path not in made.leave and not os.path.lexists(service.state / "new" / path)
-
-
-def _drop_draft(path: Path) -> None:
-    draft = path.with_name(f".{path.name}{plan.DRAFT}")
-    if os.path.lexists(
-        draft
-    ):  # to remove what is not there fails too, where nothing can be written
-        draft.unlink()
-
-
-def _keep(service: Service, path: str) -> str:
-    """Move what was written since out of the way, and say where it is."""
-    place = service.git_dir / "perfgen-kept" / path
-    number = 1
-    while os.path.lexists(place):
-        number += 1
-        place = service.git_dir / f"perfgen-kept-{number}" / path
-    plan.move(service.top / path, place)
-    return f"What you wrote into {path} since is kept as {place}."
-
-
-def abort(service: Service) -> list[str]:
-    """Undo the earlier change in files and index; what is to be told. Refused when there is none."""
     found = left(service)
     if found is None or found.plan is None:
-        clear(service)
-        raise Refused("There is no change to undo.", "A committed one is undone with `git revert`.")
-    if found.kind != "swapping":
+        raise Refused(
+            "There is no change to undo.",
+            "A committed one is undone with `git revert`; one in a stash, after `git stash pop`.",
+        )
+    if found.kind != plan.SWAPPING or _swapped(service, found.plan):
+        plan.advance(service.state, plan.ABORTING)
         _restore_index(service, found.plan)
-    kept = undo_files(service, found.plan)
+    _undo(service, found.plan, kept)
+    refresh(service)
+
+
+def _undo(service: Service, made: Plan, kept: list[str]) -> None:
+    """Put the files back and forget the change. When that fails it is still known, to be undone again."""
+    try:
+        undo_files(service, made, kept)
+    except OSError as error:
+        raise Refused(
+            f"{error.filename2 or error.filename} could not be put back: {error.strerror}.",
+            "Nothing is lost, but only a part is undone. Mend that, then run the same command again.",
+        ) from error
     unlock(service)
     plan.discard(service.state)
-    refresh(service)
-    return kept
 
 
 def _restore_index(service: Service, made: Plan) -> None:
     """The entries of the files that the change touched, as HEAD has them; the user's others stay."""
-    paths = {*made.leave, *made.come, *made.conflicts}
+    paths = made.touched
     listed = git.raw("ls-tree", "-r", "-z", service.head, cwd=service.top)
     gone = "0" * len(service.head)
     lines = [f"0 {gone} 0\t".encode() + os.fsencode(path) for path in sorted(paths)]
@@ -202,9 +172,8 @@ def proceed(service: Service) -> Plan:
     """Finish a change whose conflicts are resolved: stage what was; the plan of it. Unresolved when some are not."""
     found = left(service)
     if found is None or found.plan is None:
-        clear(service)
         raise Refused("There is no change to continue.", "Run `perfgen update`.")
-    if found.kind == "swapping":
+    if found.kind in (plan.SWAPPING, plan.ABORTING):
         require_none(service)
     made = found.plan
     for path in made.marked + made.conflicts:
@@ -224,7 +193,7 @@ def proceed(service: Service) -> Plan:
     data = b"".join(os.fsencode(path) + b"\0" for path in unmerged)
     options = ("-z", "--add", "--remove", "--stdin")
     git.raw(*_QUIETLY, "update-index", *options, cwd=service.top, data=data)
-    plan.discard(service.state)
+    plan.advance(service.state, plan.RESOLVED)
     return made
 
 
@@ -253,18 +222,18 @@ def _swapped(service: Service, made: Plan) -> bool:
     return bool(moved) and all(moved)
 
 
-def recover(service: Service) -> tuple[str, list[str]]:
-    """Put right what a killed change left: what was done about it, and what is to be told."""
+def recover(service: Service, kept: list[str]) -> str:
+    """Put right what a killed change left: what was done about it. `kept` as for `abort`."""
     found = left(service)
-    if found is None or found.plan is None:
+    if found is None:
+        return ""
+    if found.plan is None:
         clear(service)
-        return ("cleared away: it never began to write" if found else ""), []
-    if found.kind != "swapping":
-        return "", []
-    if _swapped(service, found.plan):
-        os.rename(service.state / plan.SWAPPING, service.state / plan.LANDED)
-        return "finished: the change is in the tree", []
-    kept = undo_files(service, found.plan)
-    unlock(service)
-    plan.discard(service.state)
-    return "undone: the tree is as it was", kept
+        return "cleared away: it never began to write"
+    if found.kind == plan.SWAPPING and _swapped(service, found.plan):
+        plan.advance(service.state, plan.LANDED)
+        return "finished: the change is in the tree"
+    if found.kind not in (plan.SWAPPING, plan.ABORTING):
+        return ""
+    abort(service, kept)
+    return "undone: the tree is as it was"

@@ -164,7 +164,7 @@ def landed_and_back(service: Service, change: Change) -> list[str]:
             for path in unlike
             if path and path not in change.stages
         ]
-        unfinished.abort(service)
+        unfinished.abort(service, kept=[])
     if _bytes(service) != kept:
         wrong.append("undoing it did not bring back every byte")
     if service.dirty():
