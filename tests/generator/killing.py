@@ -98,6 +98,7 @@ def copied(edited: Edited, tmp_path: Path) -> Path:
     return Path(shutil.copytree(edited.folder, tmp_path / "shop", symlinks=True))
 
 
-def die(service: Path, env: dict[str, str], step: int, number: int) -> int:
-    command = [sys.executable, "-c", DYING, str(step), str(number), "update"]
+def die(service: Path, env: dict[str, str], step: int, number: int, *more: str) -> int:
+    """`perfgen update` that gets the signal `number` before that step which changes a file; its exit code."""
+    command = [sys.executable, "-c", DYING, str(step), str(number), "update", *more]
     return subprocess.run(command, cwd=service, env=env, capture_output=True, timeout=60).returncode

@@ -21,6 +21,7 @@ from tests.generator.killing import die
 from tests.generator.killing import files
 from tests.generator.killing import settled
 from tests.generator.kinds import Run
+from tests.generator.shelf import status
 from tests.proofs.harness.table import Table
 
 pytestmark = pytest.mark.proof
@@ -51,6 +52,35 @@ def test_kill_before_every_step(
     assert found[0]["as before"]
     for one in found:
         table.tally(WHOLE, "kill -9 before each step that changes a file", one, NOTHING)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [pytest.param(number, marks=[] if number == 3 else pytest.mark.slow) for number in range(10)],
+)
+def test_kill_before_every_step_of_undoing(
+    edited: Edited, tmp_path: Path, run: Run, env: dict[str, str], first: int, table: Table
+) -> None:
+    """Undone again, every byte is as it was; by `--abort` and by `doctor --fix` in turn."""
+    landed = copied(edited, tmp_path)
+    assert run("update", cwd=landed).returncode == 2
+    found = []
+    for step in range(1 + first, STEPS, 10):
+        service = Path(shutil.copytree(landed, tmp_path / "undone", symlinks=True))
+        code = die(service, env, step, signal.SIGKILL, "--abort")
+        if code == -signal.SIGKILL:
+            left = (service / ".git" / "perfgen" / "aborting.json").exists()
+            again = ("doctor", "--fix") if left and step % 2 else ("update", "--abort")
+            assert run(*again, cwd=service).returncode == 0 or not left, step
+        assert files(service) == edited.before, step
+        assert status(service, env) == {"untracked.txt": "??"}, step
+        shutil.rmtree(service)
+        if code == 0:
+            break
+        found.append({"tries": 1, "undone again": int(left)})
+    assert len(found) > 1
+    for one in found:
+        table.tally(WHOLE, "kill -9 before each step of `--abort`", one, NOTHING)
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
