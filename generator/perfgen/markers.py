@@ -33,8 +33,8 @@ _TITLE = re.compile(r"\w[\w .,:&/'-]*")
 def marked(service: Service) -> list[str]:
     """The tracked text files with conflict markers."""
     names = _names(service.git("ls-files", "-z"))
-    known = sizes(service.folder, names)
-    least = min(known.values(), default=SIZE)
+    known = unusual(service.folder, names)
+    least = min([SIZE, *known.values()])
     lines = f"^(<{{{least},}} |\\|{{{least},}} |>{{{least},}} |={{{least},}}\r?$)"
     options = ("-l", "-z", "-I", "-E", "--no-color", "--no-recurse-submodules")
     words = ("-c", "grep.fullName=false", "grep", *options, "-e", lines, "--", ".")
@@ -52,14 +52,15 @@ def marked(service: Service) -> list[str]:
     ]
 
 
-def sizes(folder: Path, names: Iterable[str]) -> dict[str, int]:
-    """How long the markers are that git writes into each of these files, given by their path from `folder`."""
+def unusual(folder: Path, names: Iterable[str]) -> dict[str, int]:
+    """Those of the files `names`, by their path from `folder`, whose markers are not seven long: how long instead."""
     data = b"".join(os.fsencode(name) + b"\0" for name in names)
     found = git.raw("check-attr", "-z", "--stdin", _ATTRIBUTE, cwd=folder, env=READING, data=data)
     fields = found.split(b"\0")
     return {
-        os.fsdecode(name): int(value) if value.isdigit() and int(value) else SIZE
+        os.fsdecode(name): int(value)
         for name, value in zip(fields[::3], fields[2::3], strict=False)
+        if value.isdigit() and int(value) not in (0, SIZE)
     }
 
 

@@ -88,6 +88,11 @@ class Service:
         """Run git in the service without writing anything by the way."""
         return git.raw(*args, cwd=self.folder, env=READING, data=data)
 
+    @property
+    def conflict_style(self) -> str:
+        """How the user wants git to write conflicts: `diff3` …; empty when nothing is said."""
+        return git.says("config", "--get", "merge.conflictStyle", cwd=self.folder)
+
     def dirty(self) -> list[str]:
         """The tracked files under the service that differ from HEAD, by their path in the service.
 
