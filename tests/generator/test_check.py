@@ -179,3 +179,20 @@ def test_an_unmerged_file_and_a_change_that_waits(run: Run, service: Path, git: 
     assert problems(run, service) == [
         "conflicts: text.txt is unmerged: decide it, then `git add` it"
     ]
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_what_it_says_of_edited_answers_helps(
+    within: Run, service: Path, git: Git, *, committed: bool
+) -> None:
+    answers("max_replicas: 3", "max_replicas: 2")(service)
+    git("commit", "-q", "-a", "-m", "as they were", cwd=service)
+    answers("_commit: v1.0.0", "_commit: v1.1.0")(service)
+    if committed:
+        git("commit", "-q", "-a", "-m", "by hand", cwd=service)
+    (line,) = problems(within, service)
+    assert line.endswith("; then `perfgen update`")
+    command = line.partition("git ")[2].split(" &&")[0].split(";")[0]
+    git(*command.split(), cwd=service)
+    assert problems(within, service) == []
+    assert "max_replicas: 2" in (service / ANSWERS).read_text()

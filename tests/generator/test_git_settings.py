@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.generator.killing import files
 from tests.generator.kinds import Git
 from tests.generator.kinds import Run
 from tests.generator.owner import BOTH
@@ -73,6 +74,34 @@ def test_smudge_filters_of_the_user(service: Path, within: Run, git: Git) -> Non
     assert (service / "text.txt").read_text() == changed(5).upper()
     assert git("diff", cwd=service) == ""
     assert subprocess.check_output(["git", "show", ":text.txt"], cwd=service).decode() == changed(5)
+
+
+@pytest.mark.parametrize(
+    ("filters", "words"),
+    [
+        ({"smudge": "sh -c 'echo no key >&2; exit 3'", "clean": "cat"}, "no key."),
+        ({"smudge": "cat", "clean": "false"}, "external filter 'false' failed 1."),
+        ({"process": "not-installed"}, "cannot run not-installed: No such file or directory."),
+    ],
+    ids=["smudge", "clean", "process"],
+)
+def test_a_filter_that_fails_is_named(
+    service: Path, within: Run, git: Git, filters: dict[str, str], words: str
+) -> None:
+    """As that of git-lfs, where it is not installed."""
+    (service / ".gitattributes").write_text("text.txt filter=shout\n")
+    commit(service, git)
+    git("config", "filter.shout.required", "true", cwd=service)
+    for key, value in filters.items():
+        git("config", f"filter.shout.{key}", value, cwd=service)
+    (service / "text.txt").touch()
+    before = files(service)
+    done = within("update", cwd=service)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: Git's filter shout failed for text.txt: {words}\n")
+    assert "filter[.]shout[.]" in done.stderr.splitlines()[1]
+    assert files(service) == before
+    assert not (service / ".git" / "perfgen").exists()
 
 
 def test_links_in_place_of_gits_own_files(service: Path, within: Run, git: Git) -> None:
