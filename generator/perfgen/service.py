@@ -178,8 +178,8 @@ def _had_answers(folder: Path) -> bool:
 
 def _moved(found: Path, top: Path, git_dir: Path) -> Refused | None:
     """Why a service is not committed that a change, which waits to be committed, has left elsewhere."""
-    made, _ = plan.load(git_dir / "perfgen")
-    for path in made.come if made else []:
+    plans = [plan.load(state)[0] for state in sorted(git_dir.glob("perfgen*"))]
+    for path in [path for made in plans if made for path in made.come]:
         earlier = (top / path).parent
         if path.split("/")[-1] == ANSWERS and not earlier.exists():
             return Refused(
