@@ -47,8 +47,7 @@ def marked(service: Service) -> list[str]:
     return [
         name
         for name in dict.fromkeys(_names(listed))
-        if _is_file(service.folder / name)
-        and conflicted((service.folder / name).read_bytes(), name, known.get(name, SIZE))
+        if is_marked(service.folder / name, known.get(name, SIZE))
     ]
 
 
@@ -62,6 +61,13 @@ def unusual(folder: Path, names: Iterable[str]) -> dict[str, int]:
         for name, value in zip(fields[::3], fields[2::3], strict=False)
         if value.isdigit() and int(value) not in (0, SIZE)
     }
+
+
+def is_marked(path: Path, size: int = SIZE, *, may_show: bool = True) -> bool:
+    """Whether the file `path`, if it is one, has a conflict in it; the rest as for `conflicted`."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    return conflicted(path.read_bytes(), path.name, size, may_show=may_show)
 
 
 def conflicted(content: bytes, path: str = "", size: int = SIZE, *, may_show: bool = True) -> bool:
@@ -103,7 +109,3 @@ def _is_title(lines: list[bytes], number: int) -> bool:
 
 def _names(listed: bytes) -> list[str]:
     return [os.fsdecode(name) for name in listed.split(b"\0") if name]
-
-
-def _is_file(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink()
