@@ -6,6 +6,7 @@ from dataclasses import field
 from pathlib import Path
 
 from perfgen import lineends
+from perfgen import markers
 from perfgen import policies
 from perfgen.questions import Values
 from perfgen.render import render
@@ -84,9 +85,10 @@ def merged(
     `version` names the template in conflict markers; `moved` says whether it is another one. Works in `folder`
     as `work_out` does, and may rewrite line ends in the two renders.
     """
-    scratch = Scratch(folder, service.objects, service.object_format)
+    scratch = Scratch(folder, service.objects, service.object_format, service.conflict_style)
     ignored = policies.ignored(service, _names(base, target))
     change = Change(scratch, *lineends.kept(service, scratch, base, target))
+    scratch.size_markers(markers.unusual(service.folder, [*change.ours, *change.theirs]))
     for path in sorted(ignored):
         before, after = change.base.pop(path, None), change.theirs.pop(path, None)
         if before != after:

@@ -1,6 +1,8 @@
 """The command line: which commands there are, and how each may end."""
 
+import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -75,8 +77,7 @@ def run(args: list[str]) -> int:
         sys.stderr.close()
         return MISTAKE
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _failed(Refused(f"{where}{error.strerror or error}."), output, args)
+        return _failed(_gone() or _of_system(error), output, args)
     except Exception as error:
         if signals.came():
             return _interrupted()
@@ -93,6 +94,22 @@ def run(args: list[str]) -> int:
             "Run it again with --debug for the whole story, and report it.",
         )
         return _failed(fault, output, args)
+
+
+def _of_system(error: OSError) -> Refused:
+    where = f"{error.filename}: " if error.filename else ""
+    return Refused(f"{where}{error.strerror or error}.")
+
+
+def _gone() -> Refused | None:
+    """Why nothing works in a current folder that is no more: a change may have removed it."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        was = Path(os.environ.get("PWD") or "/")  # as the shell knows it
+        there = next(place for place in (was, *was.parents) if place.is_dir())
+        return Refused("The current folder does not exist any more.", f"First: cd {there}")
+    return None
 
 
 def _interrupted() -> int:

@@ -1,6 +1,6 @@
 """What can go wrong, as one sentence and what to do about it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 DONE, MISTAKE, CONFLICTS, FAULT, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -22,10 +22,19 @@ class Fault(Refused):
     exit_code = FAULT
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`did you mean cache?`, or the known words when nothing is near."""
+def nearest(word: str, known: Collection[str]) -> str:
+    """`did you mean cache?`, or the known words when nothing is near: for the end of a sentence."""
+    near = _near(word, known)
+    return f"did you mean {near}?" if near else f"known are {', '.join(sorted(known)) or 'none'}"
+
+
+def suggestion(word: str, known: Collection[str], otherwise: str) -> str:
+    """`Did you mean Makefile?`, or what is to be said `otherwise`: sentences of their own."""
+    near = _near(word, known)
+    return f"Did you mean {near}?" if near else otherwise
+
+
+def _near(word: str, known: Collection[str]) -> str:
     from difflib import get_close_matches
 
-    names = sorted(known)
-    near = get_close_matches(word, names, n=1, cutoff=0.5)
-    return f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
+    return next(iter(get_close_matches(word, sorted(known), n=1, cutoff=0.5)), "")

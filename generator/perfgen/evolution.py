@@ -52,7 +52,9 @@ class Evolution:
             return versions.at_both(
                 service,
                 to,
-                lambda recorded, wanted: self._evolve(service, recorded, wanted, None),
+                lambda recorded, wanted: self._evolve(
+                    service, recorded, wanted, None, newest=not to
+                ),
                 self.output.progress,
             )
 
@@ -62,6 +64,8 @@ class Evolution:
         recorded: Source,
         wanted: Source,
         choose: Callable[[Catalogue, list[str]], Selection] | None,
+        *,
+        newest: bool = False,
     ) -> int:
         if wanted.note:
             self.output.note(wanted.note)
@@ -76,7 +80,13 @@ class Evolution:
                 return self._nothing(service, recorded, wanted, selection.notes)
         answers = answer(form, service.answers, patterns, self.settings, self.output)
         if recorded.ref == wanted.ref and not answers.changed:
-            self.output.say(f"The service is of the newest template already: {wanted.version}.")
+            template = (
+                f"the newest template, {wanted.version},"
+                if newest
+                else f"template {wanted.version}"
+            )
+            answers_too = " and has these answers" if self.settings else ""
+            self.output.say(f"The service is of {template} already{answers_too}.")
             return self._nothing(service, recorded, wanted, [])
 
         def work(folder: Path) -> int:

@@ -41,6 +41,8 @@ PLAIN = {
     "maintenance.auto": "false",
     "gc.auto": "0",
 }
+# How git says that a filter of the user's attributes failed, which it must not do without.
+_FILTER = re.compile(r"^fatal: (.*): (?:smudge|clean) filter '?(.*?)'? failed$", re.M)
 # How git says that a disk is full, where it does.
 _FULL = ("No space left on device", "Disk quota exceeded", "Out of diskspace")
 _NOT_WRITTEN = re.compile(r"(unable to|failed to|cannot|could not) (write|store|copy|create)", re.I)
@@ -66,6 +68,23 @@ class NoRoom(GitError):
         self.sentence = f"No space left on device: git {command} could not write."
         self.hint = (
             "Make room on the disks of the service and of the temporary folder, and run this again."
+        )
+
+
+class FilterFailed(GitError):
+    """A filter of the user's, as that of git-lfs, failed."""
+
+    exit_code = MISTAKE
+
+    def __init__(self, command: str, words: str, status: int = 128) -> None:
+        super().__init__(command, words, status)
+        found = _FILTER.search(words)
+        path, name = found.groups() if found else ("a file", "")
+        said = words.strip().splitlines()[0].removeprefix("error: ")
+        self.sentence = f"Git's filter {name} failed for {path}: {said}."
+        self.hint = (
+            f"Install or mend what `git config --get-regexp '^filter[.]{name}[.]'` names,"
+            " then run this again."
         )
 
 
@@ -128,10 +147,14 @@ def raw(
         words = done.stderr.decode("utf-8", "replace")
         if full(words, cwd, *(value for key, value in (env or {}).items() if key in _REPOSITORY)):
             raise NoRoom(name, words)
-        raise (Untrusted if "dubious ownership" in words else GitError)(
-            name, words, done.returncode
-        )
+        raise _kind(words)(name, words, done.returncode)
     return done.stdout
+
+
+def _kind(words: str) -> type[GitError]:
+    if _FILTER.search(words):
+        return FilterFailed
+    return Untrusted if "dubious ownership" in words else GitError
 
 
 def full(words: str, *places: str | Path) -> bool:

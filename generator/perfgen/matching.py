@@ -10,6 +10,7 @@ from perfgen import contents
 from perfgen import git
 from perfgen import history
 from perfgen import releases
+from perfgen.answersfile import how_to_take_back
 from perfgen.catalogue import Catalogue
 from perfgen.catalogue import Pattern
 from perfgen.drift import Drift
@@ -18,6 +19,7 @@ from perfgen.questions import Values
 from perfgen.recorded import newest_first
 from perfgen.scratch import Entry
 from perfgen.scratch import Tree
+from perfgen.service import ANSWERS
 from perfgen.service import Service
 from perfgen.sources import Source
 
@@ -101,10 +103,13 @@ class Matcher:
             }
             if told and not told & lines:
                 found.append(
-                    f"{name} is {value!r} in the answers, and in none of the files that it goes into:"
-                    f" take the answer back, then `perfgen update --set {name}=...`"
+                    f"{name} is {value!r} in the answers, and in none of the files that it goes into."
+                    f" {self._take_back()}; then `perfgen update --set {name}=...`"
                 )
         return found
+
+    def _take_back(self) -> str:
+        return how_to_take_back(self.service.folder / ANSWERS)
 
     def _lines(self, tree: Tree, path: str) -> list[str]:
         entry = tree.get(path)
@@ -124,7 +129,7 @@ class Matcher:
             if names and not names & (history.touched(self.service) or set()):
                 return (
                     f"the files are of template {tag.removeprefix('v')}, and `_commit` says"
-                    f" {self.source.version}: take it back with `git checkout`, then `perfgen update`"
+                    f" {self.source.version}. {self._take_back()}; then `perfgen update`"
                 )
         return ""
 

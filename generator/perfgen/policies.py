@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from perfgen import git
+from perfgen import markers
 from perfgen import settingsfile
 from perfgen.service import ANSWERS
 from perfgen.service import READING
@@ -87,7 +88,9 @@ def _settle_settings(change: Change) -> None:
         change.scratch.read(entry).decode("utf-8", "surrogateescape") if entry else ""
         for entry in (before, ours, theirs)
     ]
-    merged = settingsfile.merge(*texts)
+    size = change.scratch.sizes.get(SETTINGS, markers.SIZE)
+    style = settingsfile.Style(change.scratch.style, size)
+    merged = settingsfile.merge(*texts, style=style)
     content = merged.text.encode("utf-8", "surrogateescape")
     change.result[SETTINGS] = change.scratch.write(content, ours.mode)
     change.notes += merged.notes

@@ -235,7 +235,7 @@ def _listed(question: Question, answer: Any, allowed: list[Any]) -> list[Any]:
     for word in answer:
         if word not in allowed:
             raise Refused(
-                f"{question.name} cannot be {_shown(word)}: {nearest(str(word), map(str, allowed))}"
+                f"{question.name} cannot be {_shown(word)}: {nearest(str(word), [str(one) for one in allowed])}"
             )
     return answer
 

@@ -1,5 +1,6 @@
 """How `perfgen diff --restore` goes: the user sees the difference before anything is written."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from perfgen.comparing import inside
 from perfgen.drift import Drift
 from perfgen.errors import DONE
 from perfgen.errors import Refused
-from perfgen.errors import nearest
+from perfgen.errors import suggestion
 from perfgen.output import Output
 from perfgen.output import terminal
 from perfgen.service import Service
@@ -52,6 +53,7 @@ class Restoring:
         for path in paths:
             _require_given(drift, path, moved)
         change = _change(drift, paths)
+        _require_tracked(service, change)
         notes = [
             f"{path} comes back; yours stays as {moved[path]}: remove it when it is not needed."
             for path in paths
@@ -130,11 +132,19 @@ def _require_given(drift: Drift, path: str, moved: dict[str, str]) -> None:
             f"{path} is a folder.", "Name the files; `perfgen diff` lists those that differ."
         )
     else:
-        words = nearest(path, drift.base) if path else ""
-        hint = (
-            words.capitalize() if words.startswith("did") else "`perfgen diff` lists what differs."
-        )
+        hint = suggestion(path, drift.base, "`perfgen diff` lists what differs.")
     raise Refused(f"The template gives no {path}, or your .gitignore ignores it.", hint)
+
+
+def _require_tracked(service: Service, change: Change) -> None:
+    """Refuse to write over what git does not know: no commit has it."""
+    tracked = service.git("ls-files", "-z").split(b"\0")
+    for file in change.of("changed"):
+        if os.fsencode(file.path) not in tracked:
+            raise Refused(
+                f"{file.path} is in the way: git does not track yours, so it would be lost.",
+                "Commit it first, or move it away.",
+            )
 
 
 def _change(drift: Drift, paths: list[str]) -> Change:

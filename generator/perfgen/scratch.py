@@ -19,6 +19,8 @@ _WHO = {
         ("DATE", "2000-01-01T00:00:00Z"),
     )
 }
+# How git may write conflicts; the user's configuration says, and nothing else of it comes in.
+STYLES = ("merge", "diff3", "zdiff3")
 # User and template may both have moved folders: files of the user's own stay where they are.
 _MERGE = ("-c", "merge.directoryRenames=false", "merge", "-q", "--no-commit", "--no-ff")
 SIMILAR = (
@@ -40,7 +42,11 @@ Stages = dict[str, dict[int, Entry]]  # per path what git could not merge: 1 bas
 class Scratch:
     """The repository; it lives in `folder`, and whoever made that removes it."""
 
-    def __init__(self, folder: Path, objects: Path, object_format: str) -> None:
+    def __init__(
+        self, folder: Path, objects: Path, object_format: str, style: str = STYLES[0]
+    ) -> None:
+        self.style = style if style in STYLES else STYLES[0]
+        self.sizes: dict[str, int] = {}
         self.folder = folder / "scratch"
         self.folder.mkdir()
         self._merges = 0
@@ -52,6 +58,15 @@ class Scratch:
         alternates = self._dir / "objects" / "info" / "alternates"
         alternates.parent.mkdir(exist_ok=True)
         alternates.write_bytes(_quoted(objects) + b"\n")
+
+    def size_markers(self, sizes: dict[str, int]) -> None:
+        """Have markers of these sizes in these files: what says so may be in a folder above the service."""
+        self.sizes = sizes
+        lines = (
+            b"%s conflict-marker-size=%d\n" % (_pattern(path), size) for path, size in sizes.items()
+        )
+        with (self._dir / "info" / "attributes").open("ab") as file:
+            file.writelines(lines)
 
     def git(self, *args: str | Path, env: dict[str, str] | None = None, data: bytes = b"") -> bytes:
         """Run git here, without the user's configuration."""
@@ -106,7 +121,8 @@ class Scratch:
         self.git("update-ref", f"refs/heads/{name}", theirs)
         self.git("read-tree", ours, env=env)
         self._write_attributes(ours, env)
-        options = (*_MERGE, "-X", f"find-renames={SIMILAR}", name)
+        style = ("-c", f"merge.conflictStyle={self.style}")
+        options = (*style, *_MERGE, "-X", f"find-renames={SIMILAR}", name)
         try:
             git.raw(*options, cwd=work, env=git.ALONE | _WHO | env)
         except git.GitError as error:
@@ -177,6 +193,15 @@ def _entry(words: list[bytes]) -> Entry:
 def _quoted(path: Path) -> bytes:
     """A path as a line of `info/alternates`, where a quote would begin a C string."""
     raw = os.fsencode(path)
-    if not raw.startswith(b'"'):
-        return raw
-    return b'"' + raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+    return _c_string(raw) if raw.startswith(b'"') else raw
+
+
+def _pattern(path: str) -> bytes:
+    """The pattern in attributes that is for this file alone."""
+    return _c_string(b"/" + re.sub(rb"([\\*?[])", rb"\\\1", os.fsencode(path)))
+
+
+def _c_string(raw: bytes) -> bytes:
+    for letter, escaped in ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n")):
+        raw = raw.replace(letter, escaped)
+    return b'"' + raw + b'"'

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from perfgen import answersfile
 from perfgen import git
 from perfgen import plan
 from perfgen.errors import Refused
@@ -57,7 +56,7 @@ class Service:
         top, git_dir = Path(facts[0]), Path(facts[2])
         if not broken:
             plan.require_settled(plan.state_of(git_dir, facts[1]))
-        source, version, answers = ("", "", {}) if broken else _recorded(found / ANSWERS)
+        source, version, answers = ("", "", {}) if broken else answersfile.read(found / ANSWERS)
         head = git.says("rev-parse", "--verify", "-q", "HEAD", cwd=found)
         if not head:
             raise Refused(
@@ -66,7 +65,7 @@ class Service:
             )
         prefix = facts[1]
         if not git.says("rev-parse", "--verify", "-q", f"HEAD:{prefix}{ANSWERS}", cwd=found):
-            raise Refused(
+            raise _moved(found, top, git_dir) or Refused(
                 f"{found / ANSWERS} is not committed.", "Commit the service first, with this file."
             )
         objects = Path(facts[3]) / "objects"
@@ -85,6 +84,11 @@ class Service:
     def git(self, *args: str | Path, data: bytes = b"") -> bytes:
         """Run git in the service without writing anything by the way."""
         return git.raw(*args, cwd=self.folder, env=READING, data=data)
+
+    @property
+    def conflict_style(self) -> str:
+        """How the user wants git to write conflicts: `diff3` …; empty when nothing is said."""
+        return git.says("config", "--get", "merge.conflictStyle", cwd=self.folder)
 
     def dirty(self) -> list[str]:
         """The tracked files under the service that differ from HEAD, by their path in the service.
@@ -169,24 +173,17 @@ def _had_answers(folder: Path) -> bool:
     return bool(git.says("ls-files", "--cached", "--", ANSWERS, cwd=folder))
 
 
-def _recorded(path: Path) -> tuple[str, str, dict[str, Any]]:
-    """Source, version and answers as the file has them."""
-    restore = f"Bring it back as it was: git checkout HEAD -- {ANSWERS}"
-    if not path.is_file():
-        raise Refused(f"{path} is gone.", restore)
-    try:
-        data = yaml.safe_load(path.read_text("utf-8"))
-    except (UnicodeDecodeError, ValueError, yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" (line {mark.line + 1})" if mark else ""
-        raise Refused(f"{path} is not YAML{where}.", restore) from error
-    if not isinstance(data, dict) or not all(isinstance(name, str) for name in data):
-        raise Refused(f"{path} does not map names to values.", restore)
-    for key in ("_src_path", "_commit"):
-        if not isinstance(data.get(key), str) or not data[key]:
-            raise Refused(f"{path} does not say what the service was made from: no {key}.", restore)
-    answers = {name: value for name, value in data.items() if not name.startswith("_")}
-    return data["_src_path"], data["_commit"], answers
+def _moved(found: Path, top: Path, git_dir: Path) -> Refused | None:
+    """Why a service is not committed that a change, which waits to be committed, has left elsewhere."""
+    for state in plan.states(git_dir):
+        made, _ = plan.load(state)
+        if made and not (top / made.service).exists():
+            earlier = (top / made.service).resolve()
+            return Refused(
+                f"{found} was {earlier} when perfgen changed it, and that change is not committed.",
+                "Move it back, then commit the change, or undo it with `perfgen update --abort`.",
+            )
+    return None
 
 
 def _facts(folder: Path) -> list[str]:

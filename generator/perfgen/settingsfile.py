@@ -15,11 +15,26 @@ class Item:
     line: str
 
 
+@dataclass(frozen=True)
+class Style:
+    """How a conflict is written: in which style of git's, and how long a marker is."""
+
+    name: str = "merge"
+    size: int = 7
+
+    def between(self, mine: str, base: str, new: str) -> str:
+        """The lines of both sides between markers, where the style has it so with what stood there before."""
+        below, above, middle, bar = (letter * self.size for letter in "<>=|")
+        before = f"{bar} template before\n{base}" if "diff3" in self.name else ""
+        return f"{below} HEAD\n{mine}{before}{middle}\n{new}{above} template\n"
+
+
 @dataclass
 class Merged:
     """The text, whether it has conflict markers, and what the user is to know."""
 
     text: str
+    style: Style
     conflict: bool = False
     notes: list[str] = field(default_factory=list)
 
@@ -29,13 +44,13 @@ def keys(text: str) -> list[str]:
     return list(_parse(text)[0])
 
 
-def merge(before: str, ours: str, theirs: str) -> Merged:
+def merge(before: str, ours: str, theirs: str, *, style: Style | None = None) -> Merged:
     """The user's file with what the template changed since `before`.
 
-    The user's order, comments and values stay. A value that both changed is a conflict between markers.
+    The user's order, comments and values stay. A value that both changed is a conflict, written in that `style`.
     """
     (base, base_end), (mine, end), (new, new_end) = map(_parse, (before, ours, theirs))
-    merged = Merged("")
+    merged = Merged("", style or Style())
     items: dict[str, Item] = {}
     carried = ""  # what the user wrote above a key that goes
     for key, item in mine.items():
@@ -91,5 +106,4 @@ def _settled(
     if mine.line == before:
         return Item(above, new.line)
     merged.conflict = True
-    markers = f"<<<<<<< HEAD\n{mine.line}=======\n{new.line}>>>>>>> template\n"
-    return Item(above, markers)
+    return Item(above, merged.style.between(mine.line, before, new.line))

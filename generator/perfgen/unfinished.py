@@ -2,21 +2,18 @@
 
 import contextlib
 import os
-import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from perfgen import git
+from perfgen import markers
 from perfgen import plan
 from perfgen.errors import CONFLICTS
 from perfgen.errors import Refused
 from perfgen.plan import Plan
 from perfgen.service import Service
 from perfgen.undoing import undo_files
-
-_MARKER = re.compile(rb"^(<{7} |>{7} |\|{7} )", re.MULTILINE)
-
 
 _QUIETLY = ("-c", f"core.hooksPath={os.devnull}")
 
@@ -176,9 +173,11 @@ def proceed(service: Service) -> Plan:
     if found.kind in (plan.SWAPPING, plan.ABORTING):
         require_none(service)
     made = found.plan
-    for path in made.marked + made.conflicts:
-        place = service.top / path
-        if place.is_file() and not place.is_symlink() and _MARKER.search(place.read_bytes()):
+    touched = made.marked + made.conflicts
+    sizes = markers.unusual(service.top, touched)
+    for path in touched:
+        size = sizes.get(path, markers.SIZE)
+        if markers.is_marked(service.top / path, size, may_show=False):
             raise Unresolved(
                 f"{path} still has conflict markers.",
                 "Edit it so that it says what both sides meant, then run this again.",

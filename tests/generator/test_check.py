@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from perfgen.markers import conflicted
 from tests.generator.kinds import Git
 from tests.generator.kinds import Run
 from tests.generator.shelf import Shelf
@@ -96,6 +95,10 @@ ROWS: dict[str, tuple[Edit, list[str]]] = {
         write("app/cache/__init__.py", CONFLICT),
         ["conflicts: app/cache/__init__.py has conflict markers"],
     ),
+    "what is left of one": (
+        write("app/cache/__init__.py", "one = 1\n=======\none = 2\n"),
+        ["conflicts: app/cache/__init__.py has conflict markers"],
+    ),
 }
 
 
@@ -129,7 +132,7 @@ def test_what_an_owner_may_do_is_no_problem(within: Run, service: Path, git: Git
     (service / "migrations" / "versions" / "database" / "0001_first.py").write_text("edited")
     (service / "stays.txt").rename(service / "moved.txt")
     (service / "gone.txt").unlink()
-    (service / "text.txt").write_text("It begins with\n<<<<<<< HEAD\nand ends with >>>>>>> other\n")
+    (service / "text.txt").write_text("It begins with <<<<<<< HEAD\nand ends with >>>>>>> other\n")
     git("add", "-A", cwd=service)
     assert problems(within, service) == []
 
@@ -178,22 +181,18 @@ def test_an_unmerged_file_and_a_change_that_waits(run: Run, service: Path, git: 
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "prose", "expected"),
-    [
-        (CONFLICT, False, True),
-        (CONFLICT, True, True),
-        (CONFLICT.replace("\n", "\r\n"), False, True),
-        (f"# How to\n\n```\n{CONFLICT}```\n", True, False),
-        (f"# How to\n\n```\n{CONFLICT}```\n", False, True),
-        (f"```\ncode\n```\n{CONFLICT}", True, True),
-        (f"<<<<<<< HEAD\n```\n=======\n```\n>>>>>>> other\n", True, True),  # noqa: F541
-        ("<<<<<<< HEAD\none\n=======\n", False, False),
-        ("Title\n=======\n", True, False),
-        ("Title\n=======\n>>>>>>> quoted three times\n", True, False),
-        (">>>>>>> other\n=======\n<<<<<<< HEAD\n", False, False),
-        ("".join(f"    {line}\n" for line in CONFLICT.splitlines()), True, False),
-    ],
-)
-def test_only_whole_conflicts_count(text: str, *, prose: bool, expected: bool) -> None:
-    assert conflicted(text.encode(), prose=prose) is expected
+@pytest.mark.parametrize("committed", [False, True])
+def test_what_it_says_of_edited_answers_helps(
+    within: Run, service: Path, git: Git, *, committed: bool
+) -> None:
+    answers("max_replicas: 3", "max_replicas: 2")(service)
+    git("commit", "-q", "-a", "-m", "as they were", cwd=service)
+    answers("_commit: v1.0.0", "_commit: v1.1.0")(service)
+    if committed:
+        git("commit", "-q", "-a", "-m", "by hand", cwd=service)
+    (line,) = problems(within, service)
+    assert line.endswith("; then `perfgen update`")
+    command = line.partition("git ")[2].split(" &&")[0].split(";")[0]
+    git(*command.split(), cwd=service)
+    assert problems(within, service) == []
+    assert "max_replicas: 2" in (service / ANSWERS).read_text()

@@ -134,6 +134,8 @@ def test_the_dry_run_tells_what_the_run_does(service: Path, within: Run) -> None
         ("add tracing --set nonsense=1", 1, "There is no setting 'nonsense'"),
         ("add tracing --set max_connections=3", 1, "the least for one replica"),
         ("update --to 9.9.9", 1, "The template has no version 9.9.9."),
+        ("update --to 1.1.9", 1, "Did you mean v1.1.0?\n"),
+        ("update --to nonsense", 1, "Known are v1.0.0, v1.1.0.\n"),
         ("update --to v1.0.0", 0, ""),
         ("update --continue", 1, "There is no change to continue."),
         ("update --abort", 1, "There is no change to undo."),
@@ -151,6 +153,23 @@ def test_what_makes_no_sense_writes_nothing(
     assert everything(service) == before
 
 
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("update --to 1.0.0", "of template 1.0.0 already."),
+        ("update --to 1.0.0 --set max_replicas=3", "1.0.0 already and has these answers."),
+        ("add cache --set max_replicas=3", "1.0.0 already and has these answers."),
+    ],
+)
+def test_nothing_to_do_is_told_without_a_word_of_the_newest(
+    service: Path, within: Run, command: str, words: str
+) -> None:
+    done = within(*command.split(), cwd=service)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(f"{words}\n")
+    assert "newest" not in done.stdout
+
+
 def test_downgrades_are_refused(shelf: Shelf, within: Run, tmp_path: Path, git: Git) -> None:
     service = new(within, shelf, tmp_path, "--template-version", "v1.1.0")
     done = within("update", "--to", "1.0.0", cwd=service)
@@ -158,7 +177,7 @@ def test_downgrades_are_refused(shelf: Shelf, within: Run, tmp_path: Path, git: 
     assert "The service is of template 1.1.0, and 1.0.0 is older." in done.stderr
     done = within("update", cwd=service)
     assert done.returncode == 0
-    assert "of the newest template already: 1.1.0" in done.stdout
+    assert "of the newest template, 1.1.0, already." in done.stdout
 
 
 def test_new_questions_take_their_defaults_or_what_is_set(

@@ -70,6 +70,9 @@ def _not_answered(service: Path, git: Git) -> None:
         (_broken("a: [\n"), ".copier-answers.yml is not YAML (line 2)."),
         (_broken("- a\n"), "does not map names to values."),
         (_broken("project: shop\n"), "no _src_path."),
+        (_broken(STORED + "-v1.0.0\n"), "names no version in _commit: '-v1.0.0'."),
+        (_broken(STORED + "'--help'\n"), "names no version in _commit: '--help'."),
+        (_broken(STORED + "v1.0.0 or so\n"), "names no version in _commit"),
         (_broken("_src_path: /nowhere/at/all\n_commit: v1.0.0\n"), "is not on this machine: /nowhere/at/all."),
         (_broken("_src_path: nowhere\n_commit: v1.0.0\n"), "no absolute path and no URL"),
         (_broken(STORED + "v99.0.0\n"), "this perfgen has not got."),
@@ -87,3 +90,45 @@ def test_refused_with_nothing_written(
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 2, done.stderr  # what is wrong, and what to do
     assert everything(service) == before
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_how_damaged_answers_come_back(
+    service: Path, within: Run, git: Git, *, committed: bool
+) -> None:
+    """The command that is printed does it, also when the damage is committed."""
+    _dirty(service, git)
+    git("commit", "-q", "-a", "-m", "mine", cwd=service)
+    before = (service / ".copier-answers.yml").read_text()
+    assert within("add", "cache", "--set", "max_replicas=2", cwd=service).returncode == 0
+    git("commit", "-q", "-m", "less", cwd=service)
+    less = (service / ".copier-answers.yml").read_text()
+    assert less != before
+    (service / ".copier-answers.yml").write_text("a: [\n")
+    if committed:
+        git("commit", "-q", "-a", "-m", "broken", cwd=service)
+    done = within("update", cwd=service)
+    assert done.returncode == 1
+    command = done.stderr.rpartition(": ")[2].partition(" &&")[0].split()
+    assert command[:2] == ["git", "checkout"]
+    git(*command[1:], cwd=service)
+    assert (service / ".copier-answers.yml").read_text() == less
+
+
+def test_a_current_folder_that_is_gone(service: Path, env: dict[str, str]) -> None:
+    """As after `perfgen remove` in the folder of what goes."""
+    import sys
+
+    for words in ("update", "check", "diff text.txt", "update --abort", "new other --defaults"):
+        script = (
+            f"mkdir lost && cd lost && rmdir ../lost && exec {sys.executable} -m perfgen {words}"
+        )
+        done = subprocess.run(
+            ["sh", "-c", script], cwd=service, env=env, capture_output=True, text=True
+        )
+        assert done.returncode == 1, done.stdout
+        assert done.stderr == (
+            f"Error: The current folder does not exist any more.\nFirst: cd {service}\n"
+        )
+    script = f"mkdir lost && cd lost && rmdir ../lost && exec {sys.executable} -m perfgen --version"
+    assert subprocess.run(["sh", "-c", script], cwd=service, env=env).returncode == 0

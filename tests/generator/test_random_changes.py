@@ -12,6 +12,7 @@ from random import Random
 import pytest
 
 from perfgen import landing
+from perfgen import releases
 from perfgen import sources
 from perfgen import unfinished
 from perfgen.change import Change
@@ -65,15 +66,16 @@ def surroundings(env: dict[str, str]) -> Iterator[None]:
 def renders(
     surroundings: None, root: Path, git: Git, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Renders]:
-    """A template of eight made-up versions, and perfgen's own: 0.1.0 as released, and as it lies here."""
+    """A template of eight made-up versions, and perfgen's own: the releases, and as it lies here."""
     folder = tmp_path_factory.mktemp("renders")
     small = synthetic(root, folder / "source", git, Random(SEED))
-    real = [sources.embedded("0.1.0"), sources.embedded(None)]
+    released = [str(one.version) for one in releases.bundled(root / "releases")]
+    real = [sources.embedded(version) for version in (*released, None)]
     return {
         "small": Renders(small, SMALL, folder / "small", git),
         "quick": Renders(real, REAL[:3], folder / "quick", git),
         "real": Renders(real, REAL, folder / "real", git),
-        "newer": Renders(real[1:], [*REAL[:1], *NEWER], folder / "newer", git),
+        "newer": Renders(real[-1:], [*REAL[:1], *NEWER], folder / "newer", git),
     }
 
 

@@ -96,6 +96,8 @@ def test_on_a_terminal_it_asks(
         (["own.txt"], "The template gives no own.txt"),
         (["own name.txt"], "perfgen diff --restore lone/only.txt"),
         (["tool.hs"], "Did you mean tool.sh?"),
+        (["app/wirings.py"], "Did you mean app/wiring.py?"),
+        (["XYZ"], "`perfgen diff` lists what differs."),
         (["app"], "app is a folder"),
         ([".copier-answers.yml"], "is not compared"),
         (["/etc/passwd"], "is not in the service"),
@@ -128,3 +130,20 @@ def test_a_file_that_is_as_it_was_is_left_alone(run: Run, edited: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "As the template gave it already." in done.stdout
     assert everything(edited) == before
+
+
+@pytest.mark.parametrize("link", [False, True], ids=["file", "link"])
+def test_what_git_does_not_track_is_not_written_over(
+    within: Run, edited: Path, *, link: bool
+) -> None:
+    """No commit has it, so nothing could bring it back; one that is as the template's may stay."""
+    place = edited / "with space é.txt"
+    place.symlink_to("own.txt") if link else place.write_text("not committed\n")
+    before = everything(edited)
+    done = within("diff", "--restore", "--yes", "tool.sh", place.name, cwd=edited)
+    assert done.returncode == 1, done.stdout
+    assert f"{place.name} is in the way: git does not track yours" in done.stderr
+    assert everything(edited) == before
+    assert within("diff", "--restore", "--yes", "tool.sh", cwd=edited).returncode == 0
+    assert place.is_symlink() == link
+    assert place.read_text() == ("own\n" if link else "not committed\n")

@@ -78,6 +78,27 @@ def test_subfolder_of_a_monorepo(
     assert status(top, env)["services/é shop/text.txt"] == "M "
 
 
+def test_a_service_that_was_moved_before_its_change_was_committed(
+    fresh: Path, tmp_path: Path, within: Run, git: Git, env: dict[str, str]
+) -> None:
+    """The change is of the files where they were; it is told, and undone or committed once they are back."""
+    top = tmp_path / "mono"
+    shutil.copytree(fresh, top / "shop", ignore=shutil.ignore_patterns(".git"))
+    git("init", "-q", cwd=top)
+    git("add", "-A", cwd=top)
+    git("commit", "-q", "-m", "first", cwd=top)
+    assert within("add", "tracing", cwd=top / "shop").returncode == 0
+    git("mv", "shop", "store", cwd=top)
+    for words in ("update --abort", "update --continue", "add limit", "doctor --fix", "check"):
+        done = within(*words.split(), cwd=top / "store")
+        assert done.returncode == 1
+        assert f"{top / 'store'} was {top / 'shop'} when perfgen changed it" in done.stderr
+        assert "Move it back" in done.stderr
+    git("mv", "store", "shop", cwd=top)
+    assert within("update", "--abort", cwd=top / "shop").returncode == 0
+    assert status(top, env) == {}
+
+
 def test_work_tree(
     service: Path, tmp_path: Path, within: Run, git: Git, env: dict[str, str]
 ) -> None:

@@ -1,8 +1,10 @@
-"""A service that one wheel made is updated by the next: offline, by perfgen and by plain copier alone."""
+"""A service that any earlier wheel made is updated by the next: offline, by perfgen and by plain copier alone."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,12 @@ from tests.generator.wheels import Installed
 from tests.template import versions
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("wheels")]
-PRESETS = ("minimal", "standard")
+PRESETS = ["minimal", "standard", "everything"]
+QUICK = {(wheels.EARLIER[0], "minimal"), (wheels.EARLIER[-1], "standard")}
+EACH = pytest.mark.parametrize(
+    ("version", "preset"), wheels.each(PRESETS, quick=lambda *case: case in QUICK)
+)
+Released = Callable[[str], Installed]
 STORE = ".local/share/perfgen/template"
 
 
@@ -27,9 +34,15 @@ def cut_off() -> None:
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """perfgen 0.1.0, as it was."""
-    return wheels.first(tmp_path_factory.mktemp("first"))
+def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
+    """Each earlier perfgen as it was, made once."""
+    return cache(lambda version: wheels.released(version, tmp_path_factory.mktemp(version)))
+
+
+@pytest.fixture(scope="module")
+def first(released: Released) -> Installed:
+    """The first of them."""
+    return released(wheels.FIRST)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +53,7 @@ def present(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 @pytest.fixture(scope="module")
 def older(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """A perfgen that knows how to update, and has nothing newer than the template of 0.1.0."""
+    """A perfgen that knows how to update, and has nothing newer than the first template."""
     return wheels.older(tmp_path_factory.mktemp("older"))
 
 
@@ -60,10 +73,10 @@ def made(preset: str, by: Installed, home: Path, parent: Path) -> Path:
     return parent / "shop"
 
 
-@pytest.fixture(params=PRESETS)
-def service(request: pytest.FixtureRequest, first: Installed, home: Path, tmp_path: Path) -> Path:
-    """One that 0.1.0 made."""
-    return made(request.param, first, home, tmp_path)
+@pytest.fixture
+def service(version: str, preset: str, released: Released, home: Path, tmp_path: Path) -> Path:
+    """One that the earlier `version` made."""
+    return made(preset, released(version), home, tmp_path)
 
 
 def fresh(service: Path, by: Installed, home: Path, parent: Path) -> Path:
@@ -77,6 +90,7 @@ def fresh(service: Path, by: Installed, home: Path, parent: Path) -> Path:
     return parent / str(recorded["project"])
 
 
+@EACH
 @pytest.mark.usefixtures("cut_off")
 def test_the_next_wheel_updates_it_to_a_fresh_one(
     service: Path, present: Installed, home: Path, tmp_path: Path
@@ -87,6 +101,7 @@ def test_the_next_wheel_updates_it_to_a_fresh_one(
     assert f"_commit: v{wheels.PRESENT}" in (service / ".copier-answers.yml").read_text()
 
 
+@EACH
 @pytest.mark.usefixtures("cut_off")
 def test_so_does_copier_where_the_next_wheel_was_used_once(
     service: Path, present: Installed, tmp_path: Path

@@ -1,4 +1,4 @@
-"""Wheels of perfgen, each in an environment of its own: the one of the first release, and the present one."""
+"""Wheels of perfgen, each in an environment of its own: that of every earlier release, and the present one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from uv import find_uv_bin
@@ -18,7 +21,8 @@ from maintain import template
 from perfgen import releases
 from tests.template import versions
 
-FIRST = "0.1.0"
+EARLIER = [str(one.version) for one in releases.bundled(template.ROOT / "releases")]
+FIRST = EARLIER[0]
 PRESENT = "1000.0.0"  # the working tree, as if it were released
 BUILT_FROM = ("generator", "releases", "hatch_build.py", "pyproject.toml", "README.md", "LICENSE")
 
@@ -57,14 +61,22 @@ def offline() -> tuple[str, ...]:
     return words if tried.returncode == 0 else ()
 
 
-def first(folder: Path) -> Installed:
-    """perfgen 0.1.0 as it was when its release was cut, generator and all; skips without that history."""
-    bundle = f"releases/{FIRST}.bundle"
+def each(*others: list[Any], quick: Callable[..., bool]) -> list[Any]:
+    """Every earlier release, with each of what is in `others`; slow but for those that are `quick`."""
+    return [
+        pytest.param(*values, marks=[] if quick(*values) else pytest.mark.slow)
+        for values in product(EARLIER, *others)
+    ]
+
+
+def released(version: str, folder: Path) -> Installed:
+    """That perfgen as it was when its release was cut, generator and all; skips without that history."""
+    bundle = f"releases/{version}.bundle"
     commit = versions.git("log", "-1", "--format=%H", "--", bundle, cwd=template.ROOT).strip()
-    version = versions.git("show", f"{commit}:generator/perfgen/__init__.py", cwd=template.ROOT)
-    if f'"{FIRST}"' not in version:
+    init = f"{commit or 'HEAD'}:generator/perfgen/__init__.py"
+    if not commit or f'"{version}"' not in versions.git("show", init, cwd=template.ROOT):
         # in CI as well, where a clone may be shallow
-        pytest.skip(f"the history of this repository does not reach back to {FIRST}")
+        pytest.skip(f"the history of this repository does not reach back to {version}")
     source = folder / "source"
     source.mkdir(parents=True)
     archive = folder / "source.tar"

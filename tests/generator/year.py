@@ -1,4 +1,4 @@
-"""What the owner of a service made by 0.1.0 did to it within a year, in ten files and more."""
+"""What the owner of a service made by an earlier release did to it within a year, in ten files and more."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ REFUSAL = """\
             raise HTTPException(422, "Give the item a real name.")
 """
 CREATE = "        _, made = await items.create(item)\n"
-NEW_CREATE = "        _, made = await items.create(await NEW_ITEM.of(request))\n"
+NEW_CREATE = "        _, made = await items.create(await NEW_ITEM.of(request))\n"  # from 0.2.0 on
+READ = "        item = await NEW_ITEM.of(request)\n"
 DELETED = "app/database/README.md"
 MOVED = ("tests/redis/test_outage.py", "tests/redis/test_without_redis.py")
 CONFLICT = "app/items/routes.py"
@@ -79,7 +80,10 @@ def works_for_a_year(service: Path) -> None:
         "    example.pattern,\n",
         "    example.pattern,\n    shop.pattern,\n",
     )
-    _edit(service / CONFLICT, CREATE, REFUSAL + CREATE)
+    if NEW_CREATE in (service / CONFLICT).read_text():
+        _edit(service / CONFLICT, NEW_CREATE, READ + REFUSAL + CREATE)
+    else:
+        _edit(service / CONFLICT, CREATE, REFUSAL + CREATE)
     setting = "# How many counters the shop has\n#SHOP_COUNTERS=3\n\n"
     secrets = "# At least 32 random characters"
     _edit(service / ".env.example", secrets, setting + secrets)
@@ -111,9 +115,8 @@ def resolves(service: Path) -> None:
     before, _, rest = path.read_text().partition("<<<<<<< ")
     _, _, rest = rest.partition("=======\n")
     theirs, _, after = rest.partition(">>>>>>> ")
-    read = "        item = await NEW_ITEM.of(request)\n"
     assert NEW_CREATE in theirs, theirs
-    mine = theirs.replace(NEW_CREATE, read + REFUSAL + CREATE)
+    mine = theirs.replace(NEW_CREATE, READ + REFUSAL + CREATE)
     path.write_text(before + mine + after.partition("\n")[2])
 
 
