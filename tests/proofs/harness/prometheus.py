@@ -46,7 +46,7 @@ class Prometheus:
         """The `data` of an answer of its API."""
         words = urllib.parse.urlencode(query)
         address = f"http://127.0.0.1:{self.port}/api/v1/{path}?{words}"
-        with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(address, timeout=10) as answer:
             document = json.load(answer)
         assert document["status"] == "success", document
         return document["data"]
