@@ -67,9 +67,9 @@ class ItemStore(ItemReader, ItemWriter, Protocol):
 # The order of every listing of items, so that a cursor of one is good for the others.
 NEWEST_FIRST = (Item.created_at.desc(), Item.id.desc())
 
-_SHOWN = (Item.id, Item.name, Item.price, Item.description, Item.created_at)
-_BY_ID = Statement("item_by_id", select(*_SHOWN).where(Item.id == bindparam("item_id")))
-_NEWEST = Keyset("item", select(*_SHOWN), *NEWEST_FIRST)
+SHOWN = (Item.id, Item.name, Item.price, Item.description, Item.created_at)
+_BY_ID = Statement("item_by_id", select(*SHOWN).where(Item.id == bindparam("item_id")))
+_NEWEST = Keyset("item", select(*SHOWN), *NEWEST_FIRST)
 _CREATE = Statement(
     "item_create",
     insert(Item)
