@@ -51,15 +51,22 @@ class Loader[K, V]:
 
     async def load(self, key: K) -> V | None:
         """The value of a key, or None if there is none."""
-        found = await self._values(self._batch_of(key))
-        return found.get(key)
+        [value] = await self.load_many((key,))
+        return value
 
     async def load_many(self, keys: Iterable[K]) -> list[V | None]:
         """The values of these keys in their order, None where there is none."""
         wanted = [(key, self._batch_of(key)) for key in keys]
-        batches = dict.fromkeys(batch for _, batch in wanted)
-        found = dict(zip(batches, await asyncio.gather(*map(self._values, batches)), strict=True))
-        return [found[batch].get(key) for key, batch in wanted]
+        running = [b for b in dict.fromkeys(batch for _, batch in wanted) if not b.task.done()]
+        for batch in running:
+            batch.waiting += 1
+        try:
+            for batch in running:
+                await asyncio.shield(batch.task)
+        finally:
+            for batch in running:
+                self._leave(batch)
+        return [batch.task.result().get(key) for key, batch in wanted]
 
     def clear(self, *keys: K) -> None:
         """Forget what was found for these keys, after the request has changed them."""
@@ -90,18 +97,12 @@ class Loader[K, V]:
                 self._drop(batch)
                 raise
 
-    async def _values(self, batch: _Batch[K, V]) -> Mapping[K, V]:
-        task = batch.task
-        if task.done():
-            return task.result()
-        batch.waiting += 1
-        try:
-            return await asyncio.shield(task)
-        finally:
-            batch.waiting -= 1
-            if not (batch.waiting or task.done()):
-                self._drop(batch)
-                task.cancel()
+    def _leave(self, batch: _Batch[K, V]) -> None:
+        """One caller less waits; the last one ends what nobody waits for any more."""
+        batch.waiting -= 1
+        if not (batch.waiting or batch.task.done()):
+            self._drop(batch)
+            batch.task.cancel()
 
     def _drop(self, batch: _Batch[K, V]) -> None:
         """Whoever asks from now on does so anew."""
