@@ -69,7 +69,7 @@ NEWEST_FIRST = (Item.created_at.desc(), Item.id.desc())
 
 SHOWN = (Item.id, Item.name, Item.price, Item.description, Item.created_at)
 _BY_ID = Statement("item_by_id", select(*SHOWN).where(Item.id == bindparam("item_id")))
-_NEWEST = Keyset("item", select(*SHOWN), *NEWEST_FIRST)
+NEWEST = Keyset("item", select(*SHOWN), *NEWEST_FIRST)
 _CREATE = Statement(
     "item_create",
     insert(Item)
@@ -101,7 +101,7 @@ class StoredItems:
 
     def __init__(self, database: Database, cursors: Cursors) -> None:
         self._database = database
-        self._listing = cursors.listing("items", _NEWEST.keys)
+        self._listing = cursors.listing("items", NEWEST.keys)
 
     async def get(self, item_id: int) -> bytes | None:
         """The item as JSON, or None."""
@@ -111,7 +111,7 @@ class StoredItems:
     async def page(self, limit: int, cursor: str | None) -> Page:
         """The page of a cursor, or the first one: at most `limit` items."""
         position = None if cursor is None else self._listing.decode(cursor)
-        rows = await _NEWEST.fetch(self._database, position, limit)
+        rows = await NEWEST.fetch(self._database, position, limit)
         return self._listing.page(rows, limit, position)
 
     async def create(self, item: NewItem) -> tuple[int, bytes]:

@@ -120,7 +120,7 @@ async def test_a_deep_page_is_a_range_of_the_index(
     await rows.execute(f"SET plan_cache_mode = {mode}")
     deep = NOON + timedelta(microseconds=100)
     values = {"keyset_0": deep, "keyset_1": 300, "keyset_limit": 21}
-    statement = store._NEWEST.beyond(Position((deep, 300), backward))
+    statement = store.NEWEST.beyond(Position((deep, 300), backward))
     shown = await rows.fetchval(
         f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}", *statement.arguments(values)
     )
