@@ -35,7 +35,11 @@ def test_a_selection_is_made_once_while_it_is_among_the_last() -> None:
 
 def test_memory_is_bounded_whatever_is_asked_for() -> None:
     fields = Fields(FieldsSettings(max_statements=10, max_length=60))
-    plan: Any = fields.remembered(lambda selection: object())
+
+    def make(selection: Selection) -> object:
+        return object()
+
+    plan: Any = fields.remembered(make)
     read: Any = fields._read
     for number in range(2**10):
         names = [name for bit, name in enumerate(("id", "name")) if number >> bit & 1]
