@@ -33,7 +33,8 @@ async def sleeps(scope: Scope, receive: Receive, send: Send) -> None:
 
 def header(visitor: Visitor, name: bytes) -> bytes:
     """A header of the answer."""
-    return dict(visitor.sent[0]["headers"])[name]
+    headers: dict[bytes, bytes] = dict(visitor.sent[0]["headers"])
+    return headers[name]
 
 
 def assert_unavailable(visitor: Visitor, detail: str) -> None:
@@ -82,8 +83,7 @@ async def test_a_wait_that_is_too_long_is_503() -> None:
     assert handler.entered == ["/1"]
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_the_public_health_needs_no_place(method: str) -> None:
+async def test_the_public_health_needs_no_place() -> None:
     handler = Handler()
     handler.answer("/health")
     desk = Desk(handler, queue=0)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from collections.abc import Awaitable
 from collections.abc import Callable
+from time import monotonic
 
 import asyncpg
 import pytest
@@ -88,9 +89,10 @@ async def states(watch: asyncpg.Connection) -> dict[str, int]:
 
 async def becomes(watch: asyncpg.Connection, wanted: dict[str, int]) -> None:
     """Wait until the backends are in these states."""
-    async with asyncio.timeout(5):
-        while await states(watch) != wanted:
-            await asyncio.sleep(0.02)
+    deadline = monotonic() + 5
+    while (found := await states(watch)) != wanted:
+        assert monotonic() < deadline, found
+        await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("work", [hot, session, plain])
