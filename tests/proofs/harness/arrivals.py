@@ -32,6 +32,11 @@ class Arrival:
     seconds: float
     outcome: str
 
+    @property
+    def at(self) -> float:
+        """When that was."""
+        return self.due + self.seconds
+
 
 class Arrivals:
     """Requests at `rate` a second, each given up by its client after `patience_s`.
@@ -105,9 +110,9 @@ def outcomes(arrivals: list[Arrival]) -> Counter[str]:
     return Counter(one.outcome for one in arrivals)
 
 
-def served(arrivals: list[Arrival], until: float = inf) -> list[float]:
-    """How long those took that were served, by this moment if one is given."""
-    return [a.seconds for a in arrivals if a.outcome == "200" and a.due + a.seconds <= until]
+def served(arrivals: list[Arrival], begin: float = 0, end: float = inf) -> list[float]:
+    """How long those took that were served, between these moments if they are given."""
+    return [one.seconds for one in arrivals if one.outcome == "200" and begin <= one.at <= end]
 
 
 def p99(seconds: list[float]) -> float:
