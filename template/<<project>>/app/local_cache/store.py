@@ -18,8 +18,8 @@ from app.local_cache.sizes import size_of
 from app.local_cache.statistics import Reason
 from app.local_cache.statistics import statistics_of
 
-# What an entry takes beside key and value: its places in dict and list, its expiry and its size.
-OVERHEAD = 300
+# What an entry takes beside key and value, as tracemalloc counts it: its places, expiry and size.
+OVERHEAD = 200
 
 
 class Missing(Enum):
