@@ -39,16 +39,17 @@ def memoize[**P, R](
 class Memoized[**P, R]:
     """The function, to be called as before. What it raises is not remembered."""
 
+    __wrapped__: Callable[P, R]
+
     def __init__(self, function: Callable[P, R], name: str, bounds: Bounds) -> None:
         update_wrapper(self, function)
-        self._function = function
         self._key = _Keys(function)
         kind = LocalCache if iscoroutinefunction(function) else BlockingCache
         self._results: Any = kind(name, bounds)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """The remembered result for these arguments, or the function's."""
-        call = partial(self._function, *args, **kwargs)
+        call = partial(self.__wrapped__, *args, **kwargs)
         return cast(R, self._results.get(self._key(args, kwargs), call))
 
     def delete(self, *args: P.args, **kwargs: P.kwargs) -> None:
