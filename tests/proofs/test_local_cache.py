@@ -127,7 +127,7 @@ class Watch:
         self._service, self._apis = service, apis
         self._changed: dict[int, list[tuple[float, int]]] = {user: [] for user in _users()}
         self._versions = count(1)
-        self.stopped = False
+        self.stopped = self.paused = False
         self.reads = self.changes = 0
         self.failed: list[int] = []
         self.old: list[float] = []  # when they were asked for
@@ -146,13 +146,20 @@ class Watch:
                 await asyncio.sleep(0.003)
 
     async def change(self) -> None:
-        """Change one user after the other, in one process after the other, until stopped."""
+        """Change one user after the other, in one process after the other, until stopped.
+
+        While paused it changes nothing: a copy that has outlived a change is not helped by the
+        next one.
+        """
         async with AsyncExitStack() as stack:
             connections = [
                 await stack.enter_async_context(Connection(api.port, self._service.key))
                 for api in self._apis
             ]
             while not self.stopped:
+                await asyncio.sleep(0.1)
+                if self.paused:
+                    continue
                 version = next(self._versions)
                 user = version % USERS + 1
                 name = send("PATCH", f"/users/{user}", {"name": f"Changed {version}"})
@@ -161,7 +168,6 @@ class Watch:
                     self.failed.append(answer.status)
                 self._changed[user].append((time.monotonic(), version))
                 self.changes += 1
-                await asyncio.sleep(0.1)
 
     def _oldest(self, user: int, at: float) -> int:
         """The version that must be known by then."""
@@ -179,7 +185,8 @@ def test_an_outage_outdates_nothing(
     table: Table,
     outage: Callable[[Redis], AbstractContextManager[None]],
 ) -> None:
-    """Redis goes and comes back, twice, while users are read and changed in every process."""
+    """Redis goes and comes back, twice, while users are read and changed in every process; nothing
+    is changed any more when it is back."""
     outages: list[tuple[float, float]] = []
 
     async def two_outages() -> Watch:
@@ -190,10 +197,12 @@ def test_an_outage_outdates_nothing(
         tasks = [asyncio.create_task(watch.read(api, user)) for api in apis for user in _users()]
         tasks.append(asyncio.create_task(watch.change()))
         for _ in range(2):
+            watch.paused = False
             await asyncio.sleep(2)
             began = time.monotonic()
             with outage(redis):
                 await asyncio.sleep(OUTAGE_S)
+                watch.paused = True
             outages.append((began, time.monotonic() + SETTLE_S))
             await asyncio.sleep(SETTLE_S + 2)
         watch.stopped = True
