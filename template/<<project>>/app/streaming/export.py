@@ -1,0 +1,152 @@
+"""The rows of a query as a CSV file: PostgreSQL writes it, and only as fast as the client reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from fastapi import Request
+from fastapi import Response
+from starlette.types import Receive
+from starlette.types import Scope
+from starlette.types import Send
+
+from app.database import Statement
+from app.http.logs import log
+from app.streaming.gzip import Gzip
+from app.streaming.gzip import accepts_gzip
+from app.streaming.metrics import BYTES
+from app.streaming.metrics import ROWS
+from app.streaming.session import transaction
+from app.streaming.streams import Streams
+
+_BYTES = BYTES.labels("export")
+_ROWS = ROWS.labels("export")
+
+
+class ClientGone(Exception):
+    """The client has closed the connection, or takes nothing any more."""
+
+
+class CsvExport(Response):
+    """Answers with the rows of a statement, the names of its columns first; in gzip if accepted.
+
+    The answer begins when the first rows are there: until then an error is an answer of its own.
+    After that the connection is cut, so that no client takes half a file for a whole one.
+
+    filename: what a browser calls the file
+    values:   of the statement's parameters
+    """
+
+    media_type = "text/csv"
+
+    def __init__(
+        self,
+        streams: Streams,
+        request: Request,
+        statement: Statement,
+        filename: str,
+        **values: Any,
+    ) -> None:
+        super().__init__()
+        self._streams = streams
+        self._statement = statement
+        self._values = statement.arguments(values)
+        self._compressed = accepts_gzip(request.scope["headers"])
+        self.raw_headers = [
+            (b"content-type", b"text/csv; charset=utf-8; header=present"),
+            (b"content-disposition", b'attachment; filename="%b"' % filename.encode()),
+            (b"vary", b"Accept-Encoding"),
+            *([(b"content-encoding", b"gzip")] if self._compressed else []),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file."""
+        settings = self._streams.settings
+        gzip = Gzip(settings.gzip_level) if self._compressed else None
+        client = _Client(send, self.raw_headers, gzip, settings.stall_s)
+        try:
+            async with self._streams.place("export"):
+                rows = await while_there(receive, self._copy(client, settings.timeout_s))
+        except ClientGone:
+            return
+        except Exception as error:
+            if not client.begun:
+                raise
+            # what is not ended here is cut by the server
+            log.error("export_cut_off", statement=self._statement.name, exc_info=error)
+        else:
+            _ROWS.inc(rows)
+
+    async def _copy(self, client: _Client, timeout_s: float) -> int:
+        """Have PostgreSQL write the rows to the client; how many there were."""
+        statement = self._statement
+        with statement.duration.time():
+            async with transaction(self._streams.database, statement.name, timeout_s) as connection:
+                said = await connection.copy_from_query(
+                    statement.sql,
+                    *self._values,
+                    output=client.take,
+                    format="csv",
+                    header=True,
+                    encoding="utf-8",
+                    timeout=timeout_s,
+                )
+        await client.end()
+        return int(said.removeprefix("COPY "))
+
+
+class _Client:
+    """Who gets the file. Each part is sent when the one before is on its way."""
+
+    def __init__(
+        self, send: Send, headers: list[tuple[bytes, bytes]], gzip: Gzip | None, stall_s: float
+    ) -> None:
+        self.begun = False
+        self._send = send
+        self._headers = headers
+        self._gzip = gzip
+        self._stall_s = stall_s
+
+    async def take(self, data: bytes) -> None:
+        """Send a part; ClientGone when the client lets it wait for too long."""
+        _BYTES.inc(len(data))
+        await self._pass_on(await self._gzip.part(data) if self._gzip else data, more=True)
+
+    async def end(self) -> None:
+        """Say that this was all."""
+        await self._pass_on(self._gzip.end() if self._gzip else b"", more=False)
+
+    async def _pass_on(self, data: bytes, *, more: bool) -> None:
+        if more and not data:  # gzip waits for more
+            return
+        try:
+            async with asyncio.timeout(self._stall_s):
+                if not self.begun:
+                    self.begun = True
+                    head = {"type": "http.response.start", "status": 200}
+                    await self._send({**head, "headers": self._headers})
+                await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        except TimeoutError:
+            log.warning("client_stalled", seconds=self._stall_s)
+            raise ClientGone from None
+
+
+async def while_there[T](receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns; cancelled, and ClientGone raised, when the client leaves before."""
+    working, leaving = asyncio.create_task(work), asyncio.create_task(_left(receive))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientGone
+    finally:
+        working.cancel()
+        leaving.cancel()
+        await asyncio.wait((working, leaving))
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
