@@ -12,7 +12,8 @@ Left to itself, uvicorn lets a client
   protocol, and it then reads the body as the next request. Here such a request is parsed again
   without its offer to upgrade, which a server may ignore (RFC 9110, 7.8): `curl --http2` works.
 
-Bodies that somebody reads are bounded by `app/http/edge.py`.
+Bodies that somebody reads are bounded by `app/http/edge.py`. An answer that cannot be completed is
+ended by `cut_off`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections.abc import Sized
 from typing import cast
 
 import httptools
+from starlette.types import Scope
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -37,6 +39,18 @@ REST_TIMEOUT_S = 20.0
 TAKE_TIMEOUT_S = 30.0
 # The bytes parsed at once, which bounds how many requests can be queued: the smallest has 18 bytes.
 PIECE = 4_096
+
+
+_CUT = "cut_off"
+
+
+def cut_off(scope: Scope) -> None:
+    """Cut the connection of a request whose answer has begun and cannot be completed.
+
+    At once: what is sent already does not wait for a client that does not read.
+    """
+    if cut := scope.get("state", {}).get(_CUT):  # there is none in tests that have no connection
+        cut()
 
 
 class PipelineFlow(FlowControl):
@@ -114,7 +128,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """More waits for the client than should: it has some time to take it."""
         super().pause_writing()
         # not `close`, which would wait until the client has taken everything
-        self._taking = self.loop.call_later(TAKE_TIMEOUT_S, self.transport.abort)
+        self._taking = self.loop.call_later(TAKE_TIMEOUT_S, self._cut_off)
 
     def resume_writing(self) -> None:
         """The client has taken most of it, or is gone."""
@@ -138,6 +152,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._end_wait()
         self._in_head, self._in_body, self._excess = False, True, 0
         super().on_headers_complete()
+        self.scope["state"][_CUT] = self._cut_off
         self.headers = []  # takes the trailers: they may not pass for headers
 
     def on_body(self, body: bytes) -> None:
@@ -171,6 +186,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             unparsed, self._unparsed = self._unparsed, b""
             self.data_received(unparsed)
             self.flow.resume_reading()
+
+    def _cut_off(self) -> None:
+        self.transport.abort()
 
     def _await_client(self, seconds: float) -> None:
         self._timer = self.loop.call_later(seconds, self.transport.close)

@@ -14,6 +14,7 @@ from starlette.types import Send
 
 from app.database import Statement
 from app.http.logs import log
+from app.http.protocol import cut_off
 from app.streaming.gzip import Gzip
 from app.streaming.gzip import accepts_gzip
 from app.streaming.metrics import BYTES
@@ -70,11 +71,11 @@ class CsvExport(Response):
             async with self._streams.place("export"):
                 rows = await while_there(receive, self._copy(client, settings.timeout_s))
         except ClientGone:
-            return
+            cut_off(scope)
         except Exception as error:
             if not client.begun:
                 raise
-            # what is not ended here is cut by the server
+            cut_off(scope)
             log.error("export_cut_off", statement=self._statement.name, exc_info=error)
         else:
             _ROWS.inc(rows)
