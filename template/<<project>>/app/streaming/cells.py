@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from sqlalchemy import ColumnClause
 from sqlalchemy import ColumnElement
 from sqlalchemy import Text
 from sqlalchemy import func
@@ -25,7 +26,7 @@ _PATTERN = literal_column(f"E'^(''*[{_SIGNS.replace('\\', '\\\\')}])'", Text)
 _REPLACEMENT = literal_column(r"E'''\\1'", Text)
 
 
-def protected(column: InstrumentedAttribute[str]) -> ColumnElement[Any]:
+def protected(column: ColumnClause[str] | InstrumentedAttribute[str]) -> ColumnElement[Any]:
     """A column of text as an export has it, under its own name."""
     cells = func.regexp_replace(column, _PATTERN, _REPLACEMENT, type_=Text)
     return cells.label(column.key)

@@ -1,8 +1,10 @@
-"""The rows of a query as a CSV file: PostgreSQL writes it, and only as fast as the client reads."""
+"""The rows of a query as a CSV file, read from PostgreSQL only as fast as the client reads."""
 
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 from collections.abc import Coroutine
 from typing import Any
 
@@ -24,6 +26,11 @@ from app.streaming.streams import Streams
 
 _BYTES = BYTES.labels("export")
 _ROWS = ROWS.labels("export")
+
+
+# Rows that are fetched at once, and the characters that are sent together.
+AT_ONCE = 250
+PART = 32_768
 
 
 class ClientGone(Exception):
@@ -69,7 +76,7 @@ class CsvExport(Response):
         client = _Client(send, self.raw_headers, gzip, settings.stall_s)
         try:
             async with self._streams.place("export"):
-                rows = await while_there(receive, self._copy(client, settings.timeout_s))
+                await while_there(receive, self._copy(client, settings.timeout_s))
         except ClientGone:
             cut_off(scope)
         except Exception as error:
@@ -77,25 +84,35 @@ class CsvExport(Response):
                 raise
             cut_off(scope)
             log.error("export_cut_off", statement=self._statement.name, exc_info=error)
-        else:
-            _ROWS.inc(rows)
 
-    async def _copy(self, client: _Client, timeout_s: float) -> int:
-        """Have PostgreSQL write the rows to the client; how many there were."""
+    async def _copy(self, client: _Client, timeout_s: float) -> None:
+        """Read the rows as the client takes them.
+
+        By a cursor, and not by COPY: between two fetches the connection is at rest, so that it can
+        be given back whenever the client leaves. (asyncpg cannot get out of a COPY in order.)
+        """
         statement = self._statement
-        with statement.duration.time():
-            async with transaction(self._streams.database, statement.name, timeout_s) as connection:
-                said = await connection.copy_from_query(
-                    statement.sql,
-                    *self._values,
-                    output=client.take,
-                    format="csv",
-                    header=True,
-                    encoding="utf-8",
-                    timeout=timeout_s,
-                )
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        async with transaction(self._streams.database, statement.name, timeout_s) as connection:
+            query = await connection.prepare(statement.sql)
+            writer.writerow(column.name for column in query.get_attributes())
+            cursor = await query.cursor(*self._values)
+            while rows := await cursor.fetch(AT_ONCE):
+                writer.writerows(rows)
+                _ROWS.inc(len(rows))
+                if text.tell() >= PART:
+                    await client.take(_emptied(text))
+        await client.take(_emptied(text))
         await client.end()
-        return int(said.removeprefix("COPY "))
+
+
+def _emptied(text: io.StringIO) -> bytes:
+    """What was written, which is then forgotten."""
+    data = text.getvalue().encode()
+    text.seek(0)
+    text.truncate()
+    return data
 
 
 class _Client:

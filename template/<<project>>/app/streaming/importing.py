@@ -7,6 +7,7 @@ from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Sequence
 from contextlib import aclosing
+from contextlib import asynccontextmanager
 
 import asyncpg
 from fastapi import Request
@@ -20,8 +21,10 @@ from app.streaming.session import transaction
 from app.streaming.streams import Streams
 from app.streaming.upload import uploaded
 
-# Rows in one statement. More are hardly cheaper, and one that the database refuses costs more.
-BATCH = 1_000
+# Rows in one statement, or fewer of so many bytes together. Each is a savepoint, of which a
+# transaction should not have many: the more, the longer others look what of it they see.
+BATCH = 5_000
+BATCH_BYTES = 1_048_576
 
 _ROWS = ROWS.labels("import")
 
@@ -82,13 +85,15 @@ class CsvImport[M: BaseModel]:
     async def _load(self, parts: AsyncIterator[bytes], timeout_s: float, skip: bool) -> None:
         """Import all parts; _Spoiled, and nothing is imported, at a bad row that is not skipped."""
         waiting: list[Numbered[M]] = []
+        size = 0
         async with transaction(self._streams.database, self._name, timeout_s) as connection:
             async for part in parts:
                 waiting += self._rows.feed(part)
                 self._check(skip)
-                while len(waiting) >= BATCH:
-                    await self._make(connection, waiting[:BATCH])
-                    del waiting[:BATCH]
+                size += len(part)
+                if len(waiting) >= BATCH or size >= BATCH_BYTES:
+                    await self._make(connection, waiting)
+                    waiting, size = [], 0
                     self._check(skip)
             waiting += self._rows.end()
             self._check(skip)
@@ -104,7 +109,7 @@ class CsvImport[M: BaseModel]:
         if not rows:
             return
         try:
-            async with connection.transaction():  # a savepoint
+            async with _savepoint(connection):
                 await self._write(connection, [row for _, row in rows])
             self._imported += len(rows)
         except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
@@ -118,13 +123,30 @@ class CsvImport[M: BaseModel]:
     async def _look_at(self, parts: AsyncIterator[bytes]) -> None:
         """Look for more bad rows, so that one answer tells them all, or as many as are told."""
         try:
-            async for part in parts:
-                self._rows.feed(part)
-                if self._bad.full:
+            while not self._bad.full:
+                part = await anext(parts, None)
+                if part is None:
+                    self._rows.end()
                     return
-            self._rows.end()
+                self._rows.feed(part)
         except Unreadable as error:
             self._bad.add(error.line, error.problem)
+
+
+@asynccontextmanager
+async def _savepoint(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """Undo what the block did if it raises.
+
+    asyncpg's own leaves the savepoint open then, and each of them takes a lock: too many, and
+    PostgreSQL has none left.
+    """
+    await connection.execute("SAVEPOINT batch")
+    try:
+        yield
+    except asyncpg.PostgresError:
+        await connection.execute("ROLLBACK TO SAVEPOINT batch; RELEASE SAVEPOINT batch")
+        raise
+    await connection.execute("RELEASE SAVEPOINT batch")
 
 
 def _refusal(error: asyncpg.PostgresError) -> str:

@@ -3,7 +3,7 @@
 from prometheus_client import Counter
 from prometheus_client import Gauge
 
-ROWS = Counter("streaming_rows", "Rows that were exported, imported and committed", ["direction"])
+ROWS = Counter("streaming_rows", "Rows exported, or imported and committed", ["direction"])
 BYTES = Counter("streaming_bytes", "Bytes of CSV, before or after gzip", ["direction"])
 BAD_ROWS = Counter("streaming_bad_rows", "Rows that could not be imported")
 ACTIVE = Gauge("streaming_active_streams", "Files that are on their way now", ["direction"])
