@@ -188,6 +188,12 @@ class Shop:
                 writer.close()
 
 
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """uvloop, as in production: in asyncio of 3.13.0 `writelines` never asks to pause."""
+    return "asyncio", {"use_uvloop": True}
+
+
 type MakeShop = Callable[..., Shop]
 
 
