@@ -52,7 +52,7 @@ class HttpClientSettings(Settings):
     model_config = SettingsConfigDict(env_prefix="HTTP_CLIENT_")
 
     # Nobody else is ever asked: name=URL, and what is added to the URL is a path below it.
-    upstreams: Upstreams = Field(default={})
+    upstreams: Upstreams = Field(default="", validate_default=True)
     deadline_s: float = Field(default=10, gt=0)  # of a call, with all its attempts and pauses
     pool_timeout_s: float = Field(default=1, gt=0)  # to wait while `concurrency` are under way
     connect_timeout_s: float = Field(default=1, gt=0)
