@@ -109,7 +109,9 @@ def test_nothing_grows(service: Service, table: Table) -> None:
     finally:
         for one in started:
             one.process.end(signal.SIGKILL)
-    said = ", ".join(f"{kind} {100 * growth:+.1f} %" for kind, growth in zip(KINDS, grown, strict=True))
+    said = ", ".join(
+        f"{kind} {100 * growth:+.1f} %" for kind, growth in zip(KINDS, grown, strict=True)
+    )
     table.add(
         "A service that is used for long does not grow",
         f"mixed load for {SOAK_S:g} s, after {WARM_UP_S:g} s to warm up: memory {said}",

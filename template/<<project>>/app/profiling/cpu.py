@@ -2,8 +2,8 @@
 
 A thread of its own reads them (`sys._current_frames`), so that what is profiled runs as ever. It
 gets its turn when another thread lets go of the GIL. What holds it for longer than that counts
-as long as it did; and threads are made to let go soon, else most samples were taken where they do so
-by themselves, at the next call to the system.
+as long as it did; and threads are made to let go soon, else most samples were taken where they do
+so by themselves, at the next call to the system.
 """
 
 from __future__ import annotations

@@ -6,9 +6,7 @@ The requests are /health, what is not there, and those that the patterns suggest
 
 from __future__ import annotations
 
-import gc
 import resource
-from collections import Counter
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +19,7 @@ from app.profiling.memory import count_objects
 
 pytestmark = pytest.mark.anyio
 
-ROUNDS = 100
+ROUNDS = 150
 
 
 def requests() -> list[tuple[str, str]]:
@@ -57,10 +55,10 @@ async def test_requests_leave_nothing_behind(client: httpx2.AsyncClient) -> None
     await ask(client, ROUNDS)  # pools, caches and compiled statements
     files, before, memory = open_files(), count_objects(), resident_bytes()
     await ask(client, ROUNDS)
-    gc.collect()
-    grown = Counter(count_objects())
+    grown = count_objects()
     grown.subtract(before)
     assert open_files() <= files
-    # one object a round would be a leak; what is bounded may still fill up a little
-    assert grown.total() < ROUNDS / 2, grown.most_common(10)
+    # of a leak there is one more object each round; of timers that were cancelled asyncio keeps up
+    # to a hundred, and what is bounded may still fill up a little
+    assert all(more < ROUNDS * 0.75 for more in grown.values()), grown.most_common(10)
     assert resident_bytes() - memory < 8_000_000
