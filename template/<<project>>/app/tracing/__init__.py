@@ -6,6 +6,7 @@ from starlette.types import ASGIApp
 
 from app.pattern import Pattern
 from app.service import Service
+from app.tracing import metrics  # noqa: F401 - they are shown also where nobody is told anything
 from app.tracing.middleware import TracedRequests
 from app.tracing.settings import TracingSettings
 from app.tracing.spans import span

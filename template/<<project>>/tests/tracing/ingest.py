@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
@@ -38,7 +40,7 @@ class Span:
 
 
 class Ingest:
-    """A server on a free port while the block lasts, or until `stop`.
+    """A server on a free port, or on this one, while the block lasts.
 
     spans:        what came to /v1/traces
     transactions: what came to Sentry's /api/1/envelope/, by type
@@ -54,10 +56,15 @@ class Ingest:
         self.heads: list[dict[str, Any]] = []
         self.raw = b""
         self.status = 200
+        self._connections: list[socket.socket] = []
         ingest = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                ingest._connections.append(self.connection)
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
@@ -90,6 +97,9 @@ class Ingest:
     ) -> None:
         self._server.shutdown()
         self._server.server_close()
+        for connection in self._connections:  # which clients would use on
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def receive(self, path: str, head: bytes, body: bytes) -> None:
         """Keep what came in one request."""
