@@ -58,7 +58,7 @@ class Sentry:
             max_breadcrumbs=0,
             in_app_include=["app"],
             spotlight=False,
-            _experiments={"transport_compression_level": 6},  # of gzip: not all take brotli
+            _experiments={"transport_compression_level": 1},  # of gzip: not all take brotli
         )
         common = {
             "public_key": Dsn(dsn).public_key,

@@ -1,16 +1,32 @@
-"""One trace from a request to its job, which another process does."""
+"""One trace from a request to its job, which another process does.
+
+That process is `python -m tests.tracing.test_with_queue worker`, the service with one job more.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
+from sqlalchemy import text
 
+from app.commands import main
 from app.database import Database
+from app.http.logs import log
+from app.pattern import Pattern
+from app.patterns import PATTERNS
+from app.queue import Handler
+from app.queue import Job
+from app.queue import Kind
 from app.queue import Queue
+from app.service import Service
+from app.tracing import span
 from tests.http.asgi import call
 from tests.queue.processes import Started
 from tests.queue.processes import processes
@@ -20,10 +36,32 @@ from tests.tracing.conftest import Traced
 from tests.tracing.conftest import until
 from tests.tracing.ingest import Ingest
 from tests.tracing.ingest import Span
-from tests.tracing.worker import WORK
-from tests.tracing.worker import Work
 
 pytestmark = pytest.mark.anyio
+
+
+class Work(msgspec.Struct, frozen=True):
+    """What there is to do."""
+
+    fails: bool = False
+
+
+WORK = Kind("traced_work", Work, attempts=2, backoff_s=0)
+
+
+def handlers(service: Service) -> list[Handler[Any]]:
+    """Who does it."""
+    database = service.get(Database)
+
+    async def run(job: Job[Work]) -> None:
+        with span("work"):
+            log.info("working")
+            async with database.session() as session:
+                await session.execute(text("SELECT 1"))
+            if job.payload.fails:
+                raise LookupError("hunter" + "2")
+
+    return [Handler(kind=WORK, run=run)]
 
 
 @pytest.fixture
@@ -32,7 +70,7 @@ def worker(
 ) -> Iterator[Started]:
     """A worker that samples nothing of its own."""
     settings = {**environment, "OTEL_TRACES_SAMPLER_ARG": "0", "QUEUE_POLL_S": "0.1"}
-    with processes("tests.tracing.worker", "worker", tmp_path, **settings) as start:
+    with processes("tests.tracing.test_with_queue", "worker", tmp_path, **settings) as start:
         yield start()
 
 
@@ -50,13 +88,13 @@ def add_routes(traced: Traced) -> None:
             await queue.enqueue(WORK, Work(), session=session, key="one")
 
 
-def lineage(ingest: Ingest, span: Span) -> list[str]:
+def lineage(ingest: Ingest, one: Span) -> list[str]:
     """The names from the first span of a trace to this one."""
-    by_id = {one.span_id: one for one in ingest.spans}
-    names = [span.name]
-    while parent := by_id.get(span.parent_id):
-        span = parent
-        names.insert(0, span.name)
+    by_id = {span.span_id: span for span in ingest.spans}
+    names = [one.name]
+    while parent := by_id.get(one.parent_id):
+        one = parent
+        names.insert(0, one.name)
     return names
 
 
@@ -68,6 +106,7 @@ async def test_the_job_is_part_of_the_trace(
         add_routes(traced)
         await call(traced.app, "POST", path, ME)
         await until(lambda: ingest.named("process traced_work"), "the job is traced", 30)
+        await until(lambda: len(ingest.transactions) == 2, "Sentry knows", 10)
     [request], [sent] = ingest.named(f"POST {path}"), ingest.named("send traced_work")
     [done], [work] = ingest.named("process traced_work"), ingest.named("work")
     assert {one.trace_id for one in (sent, done, work)} == {request.trace_id}
@@ -121,3 +160,8 @@ async def test_what_is_stored_is_a_traceparent(
         await connection.close()
     [sent] = ingest.named("send traced_work")
     assert [row["context"] for row in rows] == [None, f"00-{sent.trace_id}-{sent.span_id}-01"]
+
+
+if __name__ == "__main__":
+    PATTERNS.append(Pattern(name="traced", jobs=handlers))
+    sys.exit(main())
