@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any
 from typing import Self
@@ -18,6 +20,7 @@ from app.http.logs import request_id
 from app.queue.batches import Batches
 from app.queue.batches import NewJob
 from app.queue.enqueue import CHANNEL
+from app.queue.enqueue import ENQUEUE
 from app.queue.enqueue import ENQUEUE_ONCE
 from app.queue.enqueue import INSERT
 from app.queue.enqueue import INSERT_ONCE
@@ -74,7 +77,8 @@ class Queue:
     ) -> int:
         """Enqueue a job; its id. Unavailable when it cannot be said whether it is enqueued.
 
-        session:  enqueue in its transaction, and only if that is committed; else at once
+        session:  enqueue in its transaction, and only if that is committed; without one in the
+                  `transaction` block of this task, else at once
         key:      of this kind only one job has it, until QUEUE_KEY_TTL_S after it is done; later
                   ones get its id, or KeyTaken when their payload is another one
         delay_s:  before which it is not done, at most ten years
@@ -93,6 +97,8 @@ class Queue:
             made: int = (await session.execute(INSERT, _values(job))).scalar_one()
             self._announce_at_commit(session)
             return made
+        if self._database.present:
+            return await self._join(job)
         return await self._batches.enqueue(job)
 
     def announce(self) -> None:
@@ -101,6 +107,15 @@ class Queue:
             self._announcing = asyncio.create_task(self._announce())
         else:
             self._more = True
+
+    async def _join(self, job: NewJob) -> int:
+        """Enqueue as a part of the transaction that this task is in."""
+        columns = {name: [value] for name, value in zip(NewJob._fields, job, strict=True)}
+        [row] = await self._database.fetch(ENQUEUE, **columns)
+        announce = self._when_committed()
+        announce()
+        made: int = row[0]
+        return made
 
     async def _once(self, values: dict[str, Any], session: AsyncSession | None) -> int:
         for _ in range(2):
@@ -120,14 +135,22 @@ class Queue:
         if session:
             self._announce_at_commit(session)
         else:
-            self.announce()
+            announce = self._when_committed()
+            announce()
         found: int = job_id
         return found
 
     def _announce_at_commit(self, session: AsyncSession) -> None:
         if "queue" not in session.info:
             session.info["queue"] = True
-            event.listen(session.sync_session, "after_commit", lambda _: self.announce())
+            announce = self._when_committed()
+            event.listen(session.sync_session, "after_commit", lambda _: announce())
+
+    def _when_committed(self) -> Callable[[], None]:
+        """What announces: later, if this task is in a transaction that is not committed yet."""
+        if transaction := self._database.present:
+            return partial(transaction.after_commit, self.announce)
+        return self.announce
 
     async def _announce(self) -> None:
         while True:
