@@ -38,7 +38,7 @@ from app.database.settings import DatabaseSettings
 from app.database.statement import Statement
 from app.database.transaction import JoinedConnection
 from app.database.transaction import Transaction
-from app.database.transaction import present
+from app.database.transaction import joined
 from app.database.transaction import transaction_on
 from app.http.errors import Unavailable
 from app.http.logs import log
@@ -96,8 +96,8 @@ class Database:
         a `transaction` block it is part of that.
         """
         arguments = statement.arguments(values)
-        if joined := present():
-            return await self._ask(joined.connection, statement, arguments)
+        if transaction := joined():
+            return await self._ask(transaction.connection, statement, arguments)
         attempt = 1
         while True:
             try:
@@ -126,11 +126,6 @@ class Database:
         wraps code that knows nothing of it: committed at the end, undone if it raises."""
         async with self.connection() as connection, transaction_on(connection) as transaction:
             yield transaction
-
-    @property
-    def present(self) -> Transaction | None:
-        """The `transaction` block that this task is in."""
-        return present()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
@@ -201,8 +196,8 @@ class Database:
             raise Away from error
 
     async def _lend(self) -> LentConnection:
-        if joined := present():
-            return JoinedConnection(self._pool, joined)
+        if transaction := joined():
+            return JoinedConnection(self._pool, transaction)
         return LentConnection(self._pool, await self._acquire())
 
     def _make_engine(self) -> AsyncEngine:

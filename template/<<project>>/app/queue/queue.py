@@ -26,6 +26,7 @@ from app.queue.enqueue import INSERT
 from app.queue.enqueue import INSERT_ONCE
 from app.queue.enqueue import NOTIFY
 from app.queue.kinds import Kind
+from app.unit_of_work import present
 
 # NOTIFY takes a lock that makes the commits of all who use it wait for each other, so it is no part
 # of the transaction; and once is enough for all that were enqueued in this time.
@@ -97,7 +98,7 @@ class Queue:
             made: int = (await session.execute(INSERT, _values(job))).scalar_one()
             self._announce_at_commit(session)
             return made
-        if self._database.present:
+        if present():
             return await self._join(job)
         return await self._batches.enqueue(job)
 
@@ -148,8 +149,8 @@ class Queue:
 
     def _when_committed(self) -> Callable[[], None]:
         """What announces: later, if this task is in a transaction that is not committed yet."""
-        if transaction := self._database.present:
-            return partial(transaction.after_commit, self.announce)
+        if unit := present():
+            return partial(unit.after_commit, self.announce)
         return self.announce
 
     async def _announce(self) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from app.database import Database
 from app.http.errors import Unavailable
+from app.unit_of_work import present
 from tests.database.conftest import MAX
 from tests.database.conftest import Watch
 from tests.database.statements import PID
@@ -66,7 +67,7 @@ async def test_another_task_is_not_part_of_it(database: Database, watch: Watch) 
         await asyncio.create_task(database.fetch(WRITE, n=2))
         assert await watch.rows() == 1
         left = asyncio.create_task(_later(database))
-        raised = asyncio.create_task(_present(database))
+        raised = asyncio.create_task(_is_in_it())
         assert await raised is False
     await left
     assert await watch.rows() == 3
@@ -78,8 +79,8 @@ async def _later(database: Database) -> None:
     await database.fetch(WRITE, n=3)
 
 
-async def _present(database: Database) -> bool:
-    return database.present is not None
+async def _is_in_it() -> bool:
+    return present() is not None
 
 
 async def test_what_is_to_be_done_after_the_commit_is_done_then(
@@ -95,12 +96,12 @@ async def test_what_is_to_be_done_after_the_commit_is_done_then(
 
     async with database.transaction() as transaction:
         await database.fetch(WRITE, n=1)
-        assert database.present is transaction
+        assert present() is transaction
         transaction.after_commit(fail)  # is logged
         transaction.after_commit(look)
         assert seen == []
     assert seen == [1]
-    assert database.present is None
+    assert present() is None
     with pytest.raises(ZeroDivisionError):
         async with database.transaction() as transaction:
             transaction.after_commit(look)
