@@ -34,10 +34,13 @@ class Request:
     method: str
     path: str
     body: bytes = b""
+    headers: tuple[str, ...] = ()
 
     def wire(self, key: str) -> bytes:
         """The request as it is sent."""
-        head = [f"{self.method} {self.path} HTTP/1.1", "Host: proofs", f"X-API-Key: {key}"]
+        head = [f"{self.method} {self.path} HTTP/1.1", "Host: proofs", *self.headers]
+        if key:
+            head.append(f"X-API-Key: {key}")
         if self.body:
             head += ["Content-Type: application/json", f"Content-Length: {len(self.body)}"]
         return "\r\n".join([*head, "", ""]).encode() + self.body
@@ -48,9 +51,9 @@ def get(path: str) -> Request:
     return Request("GET", path)
 
 
-def send(method: str, path: str, document: Any) -> Request:
-    """A request with a JSON body."""
-    return Request(method, path, json.dumps(document).encode())
+def send(method: str, path: str, document: Any, *headers: str) -> Request:
+    """A request with a JSON body, and lines of further headers."""
+    return Request(method, path, json.dumps(document).encode(), headers)
 
 
 @dataclass(frozen=True)
