@@ -117,7 +117,8 @@ class Connection:
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         pairs = (line.partition(":") for line in head.split("\r\n") if line)
         headers = {name.lower(): value.strip() for name, _, value in pairs}
-        body = await self._reader.readexactly(int(headers["content-length"]))
+        length = 0 if status == 204 else int(headers["content-length"])
+        body = await self._reader.readexactly(length)
         return Answer(status, headers, body)
 
 

@@ -1,0 +1,33 @@
+"""Sessions in `make run`, and in tests."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from importlib.util import find_spec
+
+# A password costs little while it is only one of a test.
+TESTING = {
+    "SESSIONS_ARGON2_MEMORY_KIB": "64",
+    "SESSIONS_ARGON2_PASSES": "1",
+    "SESSIONS_ARGON2_LANES": "1",
+}
+
+EMAIL = "user1@example.com"
+
+
+def _login() -> dict[str, str]:
+    """Give an example user a password of this run."""
+    if find_spec("app.sessions.with_example") is None:
+        return {}
+    from app.sessions.with_example import set_password
+
+    password = secrets.token_urlsafe(12)
+    try:
+        asyncio.run(set_password(EMAIL, password))
+    except LookupError:  # somebody has removed them
+        return {}
+    return {"Login": f"{EMAIL} {password} (of this run)"}
+
+
+PREPARE = [_login]
