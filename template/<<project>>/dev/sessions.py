@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from importlib import import_module
 from importlib.util import find_spec
 
 # A password costs little while it is only one of a test.
@@ -13,18 +14,18 @@ TESTING = {
     "SESSIONS_ARGON2_LANES": "1",
 }
 
+# Only the example knows of users.
+LOGIN = "app.sessions.with_example"
 EMAIL = "user1@example.com"
 
 
 def _login() -> dict[str, str]:
     """Give an example user a password of this run."""
-    if find_spec("app.sessions.with_example") is None:
+    if find_spec(LOGIN) is None:
         return {}
-    from app.sessions.with_example import set_password
-
     password = secrets.token_urlsafe(12)
     try:
-        asyncio.run(set_password(EMAIL, password))
+        asyncio.run(import_module(LOGIN).set_password(EMAIL, password))
     except LookupError:  # somebody has removed them
         return {}
     return {"Login": f"{EMAIL} {password} (of this run)"}
