@@ -7,6 +7,8 @@ import secrets
 from importlib import import_module
 from importlib.util import find_spec
 
+from app.http.errors import Unavailable
+
 # A password costs little while it is only one of a test.
 TESTING = {
     "SESSIONS_ARGON2_MEMORY_KIB": "64",
@@ -26,7 +28,7 @@ def _login() -> dict[str, str]:
     password = secrets.token_urlsafe(12)
     try:
         asyncio.run(import_module(LOGIN).set_password(EMAIL, password))
-    except LookupError:  # somebody has removed them
+    except (LookupError, Unavailable):  # somebody has removed them, or Redis is away
         return {}
     return {"Login": f"{EMAIL} {password} (of this run)"}
 

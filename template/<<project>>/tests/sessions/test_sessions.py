@@ -171,8 +171,11 @@ async def test_a_session_lasts_as_long_as_it_is_used_but_not_for_ever(
     for _ in range(3):  # beyond the two seconds
         await asyncio.sleep(1)
         assert await browser.who() == "user:ann"
+    later = Browser(*browser.processes)
+    await later.enter()
     await asyncio.sleep(1.2)  # beyond the four, although it was used
     assert await browser.who() == 401
+    assert await later.who() == "user:ann"
     await browser.enter()
     await asyncio.sleep(2.2)
     assert await browser.who() == 401
