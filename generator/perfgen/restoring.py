@@ -138,7 +138,7 @@ def _require_given(drift: Drift, path: str, moved: dict[str, str]) -> None:
 
 def _require_tracked(service: Service, change: Change) -> None:
     """Refuse to write over what git does not know: no commit has it."""
-    tracked = service.git("ls-files", "-z").split(b"\0")
+    tracked = set(service.git("ls-files", "-z").split(b"\0"))
     for file in change.of("changed"):
         if os.fsencode(file.path) not in tracked:
             raise Refused(

@@ -177,8 +177,7 @@ def _moved(found: Path, top: Path, git_dir: Path) -> Refused | None:
     """Why a service is not committed that a change, which waits to be committed, has left elsewhere."""
     for state in plan.states(git_dir):
         made, _ = plan.load(state)
-        if made and not (top / made.service).exists():
-            earlier = (top / made.service).resolve()
+        if made and not (earlier := top / made.service).exists():
             return Refused(
                 f"{found} was {earlier} when perfgen changed it, and that change is not committed.",
                 "Move it back, then commit the change, or undo it with `perfgen update --abort`.",

@@ -59,9 +59,8 @@ def _came(service: Service, made: Plan, path: str) -> bool:
 
 def _drop_draft(path: Path) -> None:
     draft = path.with_name(f".{path.name}{plan.DRAFT}")
-    if os.path.lexists(
-        draft
-    ):  # to remove what is not there fails too, where nothing can be written
+    # Looked for first: to remove what is not there fails too, where nothing can be written.
+    if os.path.lexists(draft):
         draft.unlink()
 
 

@@ -84,9 +84,8 @@ def _require_all_settled(service: Service) -> None:
     """Refuse while a change of this service, or of another in the repository, is half in the tree and the index."""
     plan.require_settled(service.state)
     for state in plan.states(service.git_dir):
-        other, _ = plan.load(state)
-        if other:
-            folder = service.top / other.service
+        if state != service.state and (made := plan.load(state)[0]):
+            folder = service.top / made.service
             plan.require_settled(state, f" --project {shlex.quote(str(folder))}")
 
 
