@@ -159,9 +159,10 @@ def _swap(service: Service, made: Plan) -> None:
     """
     state, top = service.state, service.top
     try:
-        if service.dirty():
+        if changed := service.dirty():
             raise Refused(
-                "A file was changed while perfgen was at work.", "Commit it, and run this again."
+                f"{changed[0]} was changed while perfgen was at work.",
+                "Commit it, and run this again.",
             )
         for path in made.leave:
             plan.move(top / path, state / "old" / path)

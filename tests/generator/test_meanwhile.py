@@ -47,7 +47,7 @@ def test_a_file_that_changes_meanwhile_is_not_lost(
     monkeypatch.setattr(landing, "_lock", lock)
     done = within("update", cwd=service)
     assert done.returncode == 1
-    assert "A file was changed while perfgen was at work." in done.stderr
+    assert "text.txt was changed while perfgen was at work." in done.stderr
     assert (service / "text.txt").read_text() == "typed at the last moment\n"
     assert status(service, env) == {"text.txt": " M"}
     assert not (service / ".git" / "perfgen").exists()

@@ -134,6 +134,8 @@ def edited(
     owner = Owner(folder, renders.of(after), chance)
     owner.work()
     git("add", "-A", cwd=folder)
+    # Git added them by the attributes of before; where those were edited, too, it would see edits later on.
+    git("add", "--renormalize", ".", cwd=folder)
     git("commit", "-q", "--allow-empty", "-m", "mine", cwd=folder)
     return Service.open(folder), owner
 
