@@ -38,6 +38,9 @@ lock: $(BIN)/.dev  ## make uv.lock.jinja anew; ARGS=--upgrade for newer versions
 docs: $(BIN)/.dev  ## write the README's table of patterns
 	$(MAINTAIN).readme
 
+site: $(BIN)/.dev  ## build the documentation as a site in build/docs/site
+	$(MAINTAIN).site
+
 release: $(BIN)/.dev  ## write releases/<version>.bundle from the committed template
 	$(BIN)/python -m perfgen.releases
 
@@ -59,4 +62,4 @@ $(BIN)/.dev: $(BIN)/.perfgen
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --group dev
 	@touch $@
 
-.PHONY: help setup demo test check proofs bench lock docs release clean
+.PHONY: help setup demo test check proofs bench lock docs site release clean

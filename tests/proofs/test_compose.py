@@ -43,6 +43,7 @@ class Stack:
             "PORT": str(free_port()),
             "INTERNAL_PORT": str(free_port()),
             "COMPOSE": compose,
+            "MONITORING": "no",  # no image of Grafana can be had here
             "CONTAINERS_CONF": str(lab.parent / "containers.conf"),
         }
 

@@ -21,6 +21,7 @@ from app.auth import AuthSettings
 from app.auth import describe_security
 from app.http import errors
 from app.http.edge import Edge
+from app.http.openapi import describe_errors
 from app.pattern import Pattern
 from app.service import Service
 
@@ -40,6 +41,7 @@ def create_api(service: Service) -> FastAPI:
         if pattern.routes:
             pattern.routes(api.router, service)  # no include_router: it costs at every request
     errors.install(api)
+    describe_errors(api)
     describe_security(api, public_reads=service.settings(AuthSettings).public_reads)
     return api
 

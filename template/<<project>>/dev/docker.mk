@@ -1,6 +1,6 @@
 .PHONY: up down build
 
-up: ## the whole stack in containers
+up: ## the whole stack in containers, with Prometheus and Grafana
 	@sh dev/docker.sh up
 
 down: ## end the stack; its data stays

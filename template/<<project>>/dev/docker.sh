@@ -1,5 +1,6 @@
 #!/bin/sh
-# `make up`, `make down` and `make build`. COMPOSE names another command than the one found here.
+# `make up`, `make down` and `make build`. COMPOSE names another command than the one found here; MONITORING=no leaves
+# Prometheus and Grafana out.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -20,11 +21,11 @@ find_compose() {
 has() { grep -q "^$1=." .env; }
 
 # shellcheck disable=SC2016 # they are text to look for
-# Every ${NAME:?} of compose.yaml gets a value that nobody else knows.
+# Every ${NAME:?} of the compose files gets a value that nobody else knows.
 make_secrets() {
     (umask 077 && touch .env)
     [ -z "$(tail -c 1 .env)" ] || echo >>.env # whose last line has no end
-    for name in $(grep -o '\${[A-Z_]*:?}' compose.yaml | tr -d '${:?}' | sort -u); do
+    for name in $(grep -oh '\${[A-Z_]*:?}' $files | tr -d '${:?}' | sort -u); do
         has "$name" || printf '%s=%s\n' "$name" "$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')" >>.env
     done
 }
@@ -54,7 +55,10 @@ s.sendall(b'GET /readyz HTTP/1.0\r\n\r\n'); raise SystemExit(b' 200 ' not in s.r
     say "ready at http://127.0.0.1:${PORT:-8000}, probes at http://127.0.0.1:${INTERNAL_PORT:-9000}"
 }
 
+files=compose.yaml
+[ "${MONITORING:-}" = no ] || files="$files monitoring/compose.yaml"
 compose=${COMPOSE:-$(find_compose)}
+for file in $files; do compose="$compose --file $file"; done
 case $1 in
 up)
     make_secrets
@@ -62,6 +66,10 @@ up)
     has AUTH_API_KEYS || make_key
     $compose up --detach --remove-orphans
     await_ready
+    case $files in *monitoring*)
+        say "Grafana at http://127.0.0.1:${GRAFANA_PORT:-3000}, Prometheus at http://127.0.0.1:${PROMETHEUS_PORT:-9090}"
+        ;;
+    esac
     ;;
 down)
     make_secrets

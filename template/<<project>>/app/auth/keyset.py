@@ -34,6 +34,7 @@ PAUSE_S = 30.0  # between fetches, whatever is asked for
 RETRY_S = 2.0  # between fetches while there are no keys at all
 
 FETCHES = Counter("auth_jwks_fetches_total", "Fetches of the issuer's keys", ["result"])
+FETCHED, FAILED = FETCHES.labels("ok"), FETCHES.labels("failed")
 
 
 class KeySet(AbstractAsyncContextManager["KeySet"]):
@@ -91,10 +92,10 @@ class KeySet(AbstractAsyncContextManager["KeySet"]):
                 document = await asyncio.to_thread(_download, self._url)
             keys = _usable(document)
         except Exception as error:  # whatever it is, the old keys hold
-            FETCHES.labels("failed").inc()
+            FAILED.inc()
             log.warning("jwks_fetch_failed", url=self._url, error=repr(error))
         else:
-            FETCHES.labels("ok").inc()
+            FETCHED.inc()
             self._keys, self._fetched = keys, monotonic()
             if document != self._document:
                 self._document = document

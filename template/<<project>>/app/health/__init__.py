@@ -7,10 +7,14 @@ import math
 from collections.abc import Awaitable
 from collections.abc import Callable
 from time import monotonic
+from typing import Literal
 from typing import Self
 
 import msgspec
 from fastapi import APIRouter
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic.alias_generators import to_camel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -25,6 +29,16 @@ CHECK_TIMEOUT_S = 1.0
 # Anybody may ask /health; this often, at most, is a dependency asked for it.
 PUBLIC_REUSE_S = 1.0
 _started_at = monotonic()
+
+
+class Health(BaseModel):
+    """How the service is. Answers are encoded directly; this documents them."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    status: Literal["healthy", "degraded", "unhealthy", "starting", "draining"]
+    checks: dict[str, Literal["ok", "failing"]] = {}
+    uptime_seconds: float = 0.0
 
 
 class Readiness:
@@ -129,7 +143,12 @@ def _public(api: APIRouter, service: Service) -> None:
     readiness = service.get(Readiness)
 
     @api.head("/health", include_in_schema=False)
-    @api.get("/health", tags=["operations"])
+    @api.get(
+        "/health",
+        response_model=Health,
+        responses={503: {"model": Health, "description": "Not ready"}},
+        tags=["operations"],
+    )
     async def health() -> Response:
         """Whether the service is ready, and what of it is not; at most a second old."""
         return await readiness.answer(PUBLIC_REUSE_S)

@@ -59,6 +59,13 @@ AGE = Statement(
 )
 
 
+def begin(kinds: Iterable[str]) -> None:
+    """Have the counters of these kinds begin at 0: Prometheus does not see the first step of one that begins at 1."""
+    for kind in (*kinds, "other"):
+        for counter in (RETRIES, CRASHES, DEAD):
+            counter.labels(kind)
+
+
 def show(counted: Iterable[Any], oldest_s: float | None, kinds: Iterable[str]) -> None:
     """Set the gauges to what COUNT and AGE have given."""
     known = set(kinds)

@@ -54,6 +54,7 @@ class Worker:
 
     async def __aenter__(self) -> Self:
         metrics.RUNNING.set_function(lambda: len(self._running))
+        metrics.begin(self._handlers)
         self._taking = asyncio.create_task(self._take())
         every = [
             (self._settings.poll_s, self._expire),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prometheus_client import Counter
 from prometheus_client import Gauge
 from prometheus_client import Histogram
@@ -20,3 +22,12 @@ LATENESS = Histogram(
 )
 NEXT = Gauge("scheduler_next_tick_seconds", "The next tick, as a Unix time", ["schedule"])
 LAST = Gauge("scheduler_last_tick_seconds", "The last tick that made a job", ["schedule"])
+
+
+def begin(schedules: Iterable[str]) -> None:
+    """Have the counters begin at 0: Prometheus does not see the first step of one that begins at 1."""
+    for schedule in schedules:
+        MISSED.labels(schedule)
+        FAILURES.labels(schedule)
+        for outcome in ("run", "overlapped"):
+            TICKS.labels(schedule, outcome)

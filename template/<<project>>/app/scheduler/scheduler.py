@@ -57,6 +57,7 @@ class Scheduler:
         self._poll_s = settings.poll_s
         self._grace = timedelta(seconds=settings.grace_s)
         self._patience_s = patience_s
+        metrics.begin(self._schedules)
         self._stop = asyncio.Event()
         self._kept: float | None = None
         self._resting: dict[str, float] = {}
