@@ -17,6 +17,7 @@ from app.http.responses import JSONBytes
 from app.items.store import ItemPages
 from app.items.store import ItemStore
 from app.items.store import NewItem
+from app.pagination import PAGE_RESPONSES
 from app.pagination import CursorParam
 from app.pagination import Limit
 from app.pagination import PageInfo
@@ -59,10 +60,13 @@ class Created(BaseModel):
 def add_routes(api: APIRouter, items: ItemStore, pages: ItemPages) -> None:
     """Add the routes, over any store of items."""
 
-    @api.get("/items", response_model=ItemPage, tags=["items"])
-    async def list_items(limit: Limit = 20, cursor: CursorParam = None) -> Response:
+    @api.get("/items", response_model=ItemPage, responses=PAGE_RESPONSES, tags=["items"])
+    async def list_items(
+        request: Request, limit: Limit = 20, cursor: CursorParam = None
+    ) -> Response:
         """Items, newest first, page by page."""
-        return JSONBytes(await pages.page(limit, cursor))
+        page = await pages.page(limit, cursor)
+        return page.response(request.scope)
 
     @api.get("/items/{item_id}", response_model=ItemView, tags=["items"])
     async def get_item(item_id: ItemId) -> Response:

@@ -13,13 +13,14 @@ from sqlalchemy import bindparam
 from sqlalchemy import func
 from sqlalchemy import insert
 from sqlalchemy import select
-from sqlalchemy import tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.database import Database
 from app.database import Statement
 from app.items.models import Item
 from app.pagination import Cursors
+from app.pagination import Page
+from app.pagination.with_database import Keyset
 
 # PostgreSQL's text cannot hold the character NUL
 LineOfText = Annotated[str, Field(min_length=1, max_length=200, pattern="^[^\\x00]*$")]
@@ -45,8 +46,8 @@ class ItemReader(Protocol):
 class ItemPages(Protocol):
     """Reads items page by page, newest first."""
 
-    async def page(self, limit: int, cursor: str | None) -> bytes:
-        """A page as JSON: the items after the cursor, at most `limit`."""
+    async def page(self, limit: int, cursor: str | None) -> Page:
+        """The page of a cursor, or the first one: at most `limit` items."""
 
 
 class ItemWriter(Protocol):
@@ -63,24 +64,12 @@ class ItemStore(ItemReader, ItemWriter, Protocol):
     """Reads single items and makes new ones."""
 
 
-_SHOWN = (Item.id, Item.name, Item.price, Item.description, Item.created_at)
-_NEWEST = (
-    select(*_SHOWN)
-    .order_by(Item.created_at.desc(), Item.id.desc())
-    .limit(bindparam("limit", type_=Item.id.type))
-)
-_BY_ID = Statement("item_by_id", select(*_SHOWN).where(Item.id == bindparam("item_id")))
-_FIRST_PAGE = Statement("item_first_page", _NEWEST)
-_NEXT_PAGE = Statement(
-    "item_next_page",
-    _NEWEST.where(
-        tuple_(Item.created_at, Item.id)
-        < tuple_(
-            bindparam("created_at", type_=Item.created_at.type),
-            bindparam("id", type_=Item.id.type),
-        )
-    ),
-)
+# The order of every listing of items, so that a cursor of one is good for the others.
+NEWEST_FIRST = (Item.created_at.desc(), Item.id.desc())
+
+SHOWN = (Item.id, Item.name, Item.price, Item.description, Item.created_at)
+_BY_ID = Statement("item_by_id", select(*SHOWN).where(Item.id == bindparam("item_id")))
+NEWEST = Keyset("item", select(*SHOWN), *NEWEST_FIRST)
 _CREATE = Statement(
     "item_create",
     insert(Item)
@@ -112,22 +101,18 @@ class StoredItems:
 
     def __init__(self, database: Database, cursors: Cursors) -> None:
         self._database = database
-        self._cursors = cursors
+        self._listing = cursors.listing("items", NEWEST.keys)
 
     async def get(self, item_id: int) -> bytes | None:
         """The item as JSON, or None."""
         row = await self._database.fetch_one(_BY_ID, item_id=item_id)
         return msgspec.json.encode(dict(row)) if row else None
 
-    async def page(self, limit: int, cursor: str | None) -> bytes:
-        """A page as JSON: the items after the cursor, at most `limit`."""
-        fetch = self._database.fetch
-        if cursor is None:
-            rows = await fetch(_FIRST_PAGE, limit=limit + 1)
-        else:
-            created_at, item_id = self._cursors.decode("items", cursor)
-            rows = await fetch(_NEXT_PAGE, limit=limit + 1, created_at=created_at, id=item_id)
-        return self._cursors.page("items", rows, limit)
+    async def page(self, limit: int, cursor: str | None) -> Page:
+        """The page of a cursor, or the first one: at most `limit` items."""
+        position = None if cursor is None else self._listing.decode(cursor)
+        rows = await NEWEST.fetch(self._database, position, limit)
+        return self._listing.page(rows, limit, position)
 
     async def create(self, item: NewItem) -> tuple[int, bytes]:
         """Make an item; its id, and the item as JSON."""

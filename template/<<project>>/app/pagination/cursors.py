@@ -1,35 +1,38 @@
-"""Signed cursors, and pages of rows that end in one."""
+"""Signed cursors: from where in a listing a page is read, and in which direction."""
 
 from __future__ import annotations
 
 from binascii import a2b_base64
 from binascii import b2a_base64
 from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC
-from datetime import datetime
-from datetime import timedelta
+from dataclasses import dataclass
 from hashlib import blake2b
 from hmac import compare_digest
-from struct import Struct
+from operator import itemgetter
+from types import GenericAlias
 from typing import Any
-from typing import Protocol
+from typing import NamedTuple
 
 import msgspec
 from starlette.exceptions import HTTPException
 
-# Microseconds since 1970 and an id; then the signature. 30 bytes are 40 characters exactly: no
-# padding, and no unused bits, which would give a cursor a second spelling.
-_POSITION = Struct(">qq")
-_SIGNATURE_BYTES = 14
-CURSOR_LENGTH = (_POSITION.size + _SIGNATURE_BYTES) // 3 * 4
+from app.pagination.pages import Page
+from app.pagination.pages import Row
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# A longer one would not fit into a URL everywhere.
+MAX_CURSOR = 4_096
+
+# 15 bytes are 20 characters exactly. What is signed is the text before them, so that no cursor has
+# a second spelling.
+_SIGNATURE_BYTES = 15
+_SIGNATURE = _SIGNATURE_BYTES // 3 * 4
+
+_BACKWARD, _INCLUSIVE = 1, 2
 _TO_URL = bytes.maketrans(b"+/", b"-_")
-_FROM_URL = bytes.maketrans(b"-_+/", b"+/  ")  # the other alphabet is not accepted as well
-_encode_json = msgspec.json.Encoder().encode
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
+_pack = msgspec.msgpack.Encoder(order="sorted").encode
 
 
 class BadCursor(HTTPException):
@@ -39,75 +42,121 @@ class BadCursor(HTTPException):
         super().__init__(400, "The cursor is not one that this listing gave out.")
 
 
-class Row(Protocol):
-    """A row with at least `created_at` and `id`; records of asyncpg and dicts are."""
+@dataclass(frozen=True)
+class Key:
+    """A column that a listing is ordered by, and the Python type of its values; never NULL."""
 
-    def __getitem__(self, column: str, /) -> Any:
-        """The value in a column."""
+    name: str
+    type: type
+    descending: bool = False
 
-    def keys(self) -> Iterable[str]:
-        """The columns."""
+
+class Position(NamedTuple):
+    """A place between two rows: just after the row with these values, to be read onwards; or, to
+    be read `backward`, just before it. `inclusive` is the other side of the row."""
+
+    values: tuple[Any, ...]
+    backward: bool = False
+    inclusive: bool = False
 
 
 class Cursors(AbstractAsyncContextManager["Cursors"]):
-    """Makes and reads the cursors of listings ordered by (created_at, id).
-
-    A `context` names the listing, with everything but the position that decides what it holds, for
-    example `f"items of {owner}"`; the cursor of one context is refused in any other.
-    """
+    """The secrets that sign the cursors of every listing."""
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
         """The first secret signs, all of them verify; at least one."""
         # of a secret of any length, a key as long as the hash accepts
         self._keys = [blake2b(secret, person=b"cursors").digest() for secret in secrets]
-        self._signing = self._keys[0]
 
     async def __aexit__(self, *_: object) -> None:
         """Nothing to close."""
 
-    def encode(self, context: str, created_at: datetime, row_id: int) -> str:
-        """The cursor of the row at this position; `created_at` knows its time zone."""
-        since = created_at - _EPOCH
-        micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-        position = _POSITION.pack(micros, row_id)
-        cursor = position + _signature(self._signing, context, position)
-        return b2a_base64(cursor, newline=False).translate(_TO_URL).decode()
+    def listing(self, name: str, order: Sequence[Key]) -> Listing:
+        """The pages of a listing, named as no other one; the last keys tell any two rows apart."""
+        return Listing(self._keys, name, order)
 
-    def decode(self, context: str, cursor: str) -> tuple[datetime, int]:
-        """The position that `encode` was given, to the microsecond; or BadCursor."""
-        if len(cursor) != CURSOR_LENGTH:
-            raise BadCursor
-        try:
-            given = a2b_base64(cursor.encode("ascii").translate(_FROM_URL), strict_mode=True)
-        except ValueError:
-            raise BadCursor from None
-        position, signature = given[: _POSITION.size], given[_POSITION.size :]
-        for key in self._keys:
-            if compare_digest(signature, _signature(key, context, position)):
-                micros, found = _POSITION.unpack(position)
-                return _EPOCH + timedelta(microseconds=micros), found
-        raise BadCursor
 
-    def page[R: Row](
-        self, context: str, rows: Sequence[R], limit: int, view: Callable[[R], Any] = dict
-    ) -> bytes:
-        """A page as JSON: `{"data": […], "pagination": {"nextCursor": …, "hasMore": …}}`.
+class Listing:
+    """Reads and gives out the cursors of one listing. Any other listing refuses them, and so does
+    the same one in another order or with other filters."""
 
-        `rows` are up to `limit` + 1: the one too many only tells that there is more. `view` makes
-        of a row what is encoded.
-        """
-        following = None
-        if more := len(rows) > limit:
-            rows = rows[:limit]
-            following = self.encode(context, rows[-1]["created_at"], rows[-1]["id"])
-        return _encode_json(
-            {
-                "data": [view(row) for row in rows],
-                "pagination": {"nextCursor": following, "hasMore": more},
-            }
+    def __init__(
+        self, secrets: list[bytes], name: str, order: Sequence[Key], /, **filters: Any
+    ) -> None:
+        """Usually made by `Cursors.listing`."""
+        self._made_of = (secrets, name, order)
+        names = [key.name for key in order]
+        context = _pack((name, [(k.name, k.type.__name__, k.descending) for k in order], filters))
+        # the hash of key and context is the same for all cursors: each begins with a copy of it
+        self._states = [blake2b(context, key=key, digest_size=_SIGNATURE_BYTES) for key in secrets]
+        packed = GenericAlias(tuple, (int, *(key.type for key in order)))
+        self._unpack = msgspec.msgpack.Decoder(packed).decode
+        self._values: Callable[[Row], tuple[Any, ...]] = (
+            itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
         )
 
+    def where(self, /, **filters: Any) -> Listing:
+        """The same listing with everything else that decides what it holds, as `owner=7`."""
+        return Listing(*self._made_of, **filters)
 
-def _signature(key: bytes, context: str, position: bytes) -> bytes:
-    # the position has a fixed length, so no two pairs are signed as the same bytes
-    return blake2b(context.encode() + position, digest_size=_SIGNATURE_BYTES, key=key).digest()
+    def encode(
+        self, values: tuple[Any, ...], *, backward: bool = False, inclusive: bool = False
+    ) -> str:
+        """The cursor of this position. ValueError when its values are too long for one."""
+        flags = _BACKWARD * backward | _INCLUSIVE * inclusive
+        packed = b2a_base64(_pack((flags, *values)), newline=False)
+        text = packed.translate(_TO_URL, b"=")
+        if len(text) + _SIGNATURE > MAX_CURSOR:
+            raise ValueError(f"a cursor of over {MAX_CURSOR} characters: order by what is shorter")
+        return (text + _signature(self._states[0], text)).decode()
+
+    def decode(self, cursor: str) -> Position:
+        """The position that `encode` was given; or BadCursor."""
+        if not _SIGNATURE < len(cursor) <= MAX_CURSOR or not cursor.isascii():
+            raise BadCursor
+        given = cursor.encode()
+        text, signature = given[:-_SIGNATURE], given[-_SIGNATURE:]
+        for state in self._states:
+            if compare_digest(signature, _signature(state, text)):
+                break
+        else:
+            raise BadCursor
+        flags, *values = self._unpack(a2b_base64(text.translate(_FROM_URL) + b"=="))
+        return Position(tuple(values), flags & _BACKWARD > 0, flags & _INCLUSIVE > 0)
+
+    def page[R: Row](
+        self,
+        rows: Sequence[R],
+        limit: int,
+        position: Position | None,
+        view: Callable[[R], Any] = dict,
+    ) -> Page:
+        """The page that begins at `position`, or at the beginning.
+
+        `rows` are up to `limit` + 1 in the order of reading: the one too many only tells that
+        there is more. `view` makes of a row what is shown.
+        """
+        backward = position is not None and position.backward
+        more = len(rows) > limit
+        if more:
+            rows = rows[:limit]
+        if backward:
+            rows = rows[::-1]
+        following = preceding = None
+        if rows:
+            # where a page was reached from, there is a page
+            if more or backward:
+                following = self.encode(self._values(rows[-1]))
+            if more if backward else position:
+                preceding = self.encode(self._values(rows[0]), backward=True)
+        elif position:
+            side = not position.inclusive
+            back = self.encode(position.values, backward=not backward, inclusive=side)
+            following, preceding = (back, None) if backward else (None, back)
+        return Page([*map(view, rows)], following, preceding)
+
+
+def _signature(state: Any, text: bytes) -> bytes:
+    signing = state.copy()
+    signing.update(text)
+    return b2a_base64(signing.digest(), newline=False).translate(_TO_URL)

@@ -43,8 +43,8 @@ class UserStore(UserReader, Protocol):
         """Apply the change; the changed user as JSON, or None if there is none."""
 
 
-_SHOWN = (User.id, User.name, User.email, User.status, User.created_at)
-_BY_ID = Statement("user_by_id", select(*_SHOWN).where(User.id == bindparam("user_id")))
+SHOWN = (User.id, User.name, User.email, User.status, User.created_at)
+_BY_ID = Statement("user_by_id", select(*SHOWN).where(User.id == bindparam("user_id")))
 
 
 class StoredUsers:
@@ -70,4 +70,4 @@ class StoredUsers:
             return None
         for name, value in change.model_dump(exclude_none=True).items():
             setattr(user, name, value)
-        return msgspec.json.encode({c.key: getattr(user, c.key) for c in _SHOWN})
+        return msgspec.json.encode({c.key: getattr(user, c.key) for c in SHOWN})

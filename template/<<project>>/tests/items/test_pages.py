@@ -21,6 +21,7 @@ from sqlalchemy.orm import joinedload
 from app.database import Database
 from app.items import store
 from app.items.models import Item
+from app.pagination import Position
 from app.service import Service
 
 pytestmark = pytest.mark.anyio
@@ -109,14 +110,17 @@ async def test_no_page_is_longer_than_the_hard_maximum(
     assert (await client.get("/items", params=[("limit", 100), ("limit", 5000)])).status_code == 422
 
 
+@pytest.mark.parametrize("backward", [False, True])
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
-async def test_a_deep_page_is_a_range_of_the_index(rows: asyncpg.Connection, mode: str) -> None:
+async def test_a_deep_page_is_a_range_of_the_index(
+    rows: asyncpg.Connection, mode: str, backward: bool
+) -> None:
     await insert(rows, [moment // 3 for moment in range(10_000)])  # ties
     await rows.execute("ANALYZE items")
     await rows.execute(f"SET plan_cache_mode = {mode}")
     deep = NOON + timedelta(microseconds=100)
-    values = {"created_at": deep, "id": 300, "limit": 21}
-    statement = store._NEXT_PAGE
+    values = {"keyset_0": deep, "keyset_1": 300, "keyset_limit": 21}
+    statement = store.NEWEST.beyond(Position((deep, 300), backward))
     shown = await rows.fetchval(
         f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}", *statement.arguments(values)
     )
@@ -124,6 +128,7 @@ async def test_a_deep_page_is_a_range_of_the_index(rows: asyncpg.Connection, mod
     [scan] = limit["Plans"]
     assert (limit["Node Type"], scan["Node Type"]) == ("Limit", "Index Scan"), shown
     assert scan["Index Name"] == "ix_items_created_at_id"
+    assert scan["Scan Direction"] == ("Backward" if backward else "Forward")
     assert "ROW" in scan["Index Cond"]
     assert "Filter" not in scan
     assert scan["Actual Rows"] == 21  # and not one more was read

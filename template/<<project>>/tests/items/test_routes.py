@@ -65,7 +65,11 @@ async def test_an_item_is_made_and_found(client: httpx2.AsyncClient) -> None:
 async def test_a_page_is_as_promised(client: httpx2.AsyncClient) -> None:
     empty = exactly(ItemPage, await client.get("/items"))
     assert empty.data == []
-    assert empty.pagination.model_dump() == {"next_cursor": None, "has_more": False}
+    assert empty.pagination.model_dump() == {
+        "next_cursor": None,
+        "prev_cursor": None,
+        "has_more": False,
+    }
     made = await client.post("/items/bulk", json={"items": [NEW] * 30})
     assert made.status_code == 201
     assert exactly(Created, made).created == 30
@@ -78,6 +82,9 @@ async def test_a_page_is_as_promised(client: httpx2.AsyncClient) -> None:
     assert len(rest.data) == 10
     assert not rest.pagination.has_more
     assert len({item.id for item in [*page.data, *rest.data]}) == 30
+    back = await client.get("/items", params={"cursor": rest.pagination.prev_cursor})
+    assert exactly(ItemPage, back).data == page.data
+    assert back.links.keys() == {"next"}
 
 
 @pytest.mark.parametrize("id", [1, 2**31 - 1])

@@ -1,45 +1,66 @@
-"""The query parameters, through a route."""
+"""The query parameters, the links and the document, through a route."""
 
 import json
-from datetime import UTC
-from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qs
 from urllib.parse import quote
+from urllib.parse import urljoin
 
 import pytest
 from fastapi import FastAPI
+from fastapi import Request
 from fastapi import Response
 from httpx2 import ASGITransport
 from httpx2 import AsyncClient
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from app.http import errors
-from app.http.responses import JSONBytes
+from app.pagination import PAGE_RESPONSES
 from app.pagination import CursorParam
 from app.pagination import Cursors
+from app.pagination import Key
 from app.pagination import Limit
+from app.pagination import Page
 from app.pagination import PageInfo
+from app.pagination.cursors import MAX_CURSOR
 from app.pagination.parameters import DEFAULT_LIMIT
 
 pytestmark = pytest.mark.anyio
-cursors = Cursors([b"s" * 32])
+listing = Cursors([b"s" * 32]).listing("rows", [Key("id", int, descending=True)])
 
 
-def listing() -> FastAPI:
+class RowPage(BaseModel):
+    data: list[dict[str, Any]]
+    pagination: PageInfo
+
+
+def service() -> FastAPI:
+    """The numbers below 1000, downwards."""
     api = FastAPI()
     errors.install(api)
 
-    @api.get("/rows")
-    async def rows(limit: Limit = DEFAULT_LIMIT, cursor: CursorParam = None) -> Response:
-        after = cursors.decode("rows", cursor)[1] if cursor is not None else 1000
-        rows = [{"id": row, "created_at": datetime.now(UTC)} for row in range(after - 1, 0, -1)]
-        return JSONBytes(cursors.page("rows", rows[: limit + 1], limit))
+    @api.get("/rows", response_model=RowPage, responses=PAGE_RESPONSES)
+    async def rows(
+        request: Request, limit: Limit = DEFAULT_LIMIT, cursor: CursorParam = None
+    ) -> Response:
+        position = None if cursor is None else listing.decode(cursor)
+        [start] = position.values if position else [1000]
+        numbers = range(start + 1, 1000) if position and position.backward else range(start)[::-1]
+        found = [{"id": number} for number in numbers[: limit + 1]]
+        return listing.page(found, limit, position).response(request.scope)
 
     return api
 
 
+async def ask(query: str) -> Any:
+    async with AsyncClient(transport=ASGITransport(service()), base_url="http://test") as client:
+        return await client.get(f"/rows{query}")
+
+
 async def get(query: str) -> tuple[int, Any]:
-    async with AsyncClient(transport=ASGITransport(listing()), base_url="http://test") as client:
-        answer = await client.get(f"/rows?{query}")
+    answer = await ask(f"?{query}")
     return answer.status_code, answer.json()
 
 
@@ -72,13 +93,54 @@ async def test_a_bad_cursor_is_a_400_whatever_is_wrong_with_it(cursor: str) -> N
     assert len(json.dumps(problem)) < 300, "what was sent is not sent back"
 
 
-def test_the_document_tells_the_bounds() -> None:
-    parameters = listing().openapi()["paths"]["/rows"]["get"]["parameters"]
-    limit, cursor = (parameter["schema"] for parameter in parameters)
+async def test_links_lead_through_all_pages_and_back() -> None:
+    answer = await ask("?limit=100&note=a%20b")
+    seen = [[row["id"] for row in answer.json()["data"]]]
+    assert answer.links.keys() == {"next"}
+    while following := answer.links.get("next"):
+        answer = await ask(urljoin("", following["url"]))
+        seen.append([row["id"] for row in answer.json()["data"]])
+        assert answer.links.keys() >= {"prev", "first"}
+        assert "note=a%20b" in answer.links["prev"]["url"]
+    assert [len(page) for page in seen] == [100] * 10
+    assert (await ask(answer.links["first"]["url"])).json()["data"][0] == {"id": 999}
+    for page in seen[-2::-1]:
+        answer = await ask(answer.links["prev"]["url"])
+        assert [row["id"] for row in answer.json()["data"]] == page
+    assert answer.links.keys() == {"next"}
+
+
+async def test_the_links_are_the_cursors_of_the_body() -> None:
+    first = await ask("?limit=5")
+    page = await ask(first.links["next"]["url"])
+    for rel, name in (("next", "nextCursor"), ("prev", "prevCursor")):
+        query = parse_qs(page.links[rel]["url"].removeprefix("?"))
+        assert query == {"cursor": [page.json()["pagination"][name]], "limit": ["5"]}
+
+
+async def test_a_listing_of_one_page_has_no_links() -> None:
+    assert "link" not in Page([], None, None).response({"query_string": b"a=b"}).headers
+
+
+@given(st.binary(max_size=40))
+def test_nothing_that_is_asked_gets_out_of_a_link(query: bytes) -> None:
+    [link] = Page([], "c", None).response({"query_string": query}).headers.getlist("link")
+    url, end = link[1:].split(">", 1)
+    assert (link[0], end) == ("<", '; rel="next"')
+    assert url.startswith("?cursor=c")
+    assert not set(url) & set('<>" \\^`{|}\r\n') and url.isascii()
+
+
+def test_the_document_tells_the_bounds_and_the_links() -> None:
+    operation = service().openapi()["paths"]["/rows"]["get"]
+    limit, cursor = (parameter["schema"] for parameter in operation["parameters"])
     assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, 100, 20)
-    assert cursor["maxLength"] == len(cursors.encode("rows", datetime.now(UTC), 1))
+    assert cursor["maxLength"] == MAX_CURSOR
+    assert "Link" in operation["responses"]["200"]["headers"]
+    assert "application/json" in operation["responses"]["200"]["content"]
+    assert "400" in operation["responses"]
 
 
 def test_the_info_is_named_as_pages_name_it() -> None:
-    page = json.loads(cursors.page("rows", [], 1))
+    page = json.loads(Page([], None, None).encode())
     assert set(page["pagination"]) == set(PageInfo.model_json_schema()["properties"])
