@@ -59,6 +59,7 @@ class Pattern:
     schedules:   when some of it is to be done, without being asked
     commands:    subcommands of `python -m app`
     ready:       what /readyz asks
+    concurrency: how many requests at a time its resources serve
     """
 
     name: str
@@ -71,3 +72,4 @@ class Pattern:
     schedules: Callable[[Service], Sequence[object]] | None = None
     commands: tuple[Command, ...] = ()
     ready: Callable[[Service], Check] | None = None
+    concurrency: Callable[[Service], int] | None = None

@@ -34,10 +34,16 @@ class Request:
     method: str
     path: str
     body: bytes = b""
+    headers: tuple[str, ...] = ()
 
     def wire(self, key: str) -> bytes:
         """The request as it is sent."""
-        head = [f"{self.method} {self.path} HTTP/1.1", "Host: proofs", f"X-API-Key: {key}"]
+        head = [
+            f"{self.method} {self.path} HTTP/1.1",
+            "Host: proofs",
+            f"X-API-Key: {key}",
+            *self.headers,
+        ]
         if self.body:
             head += ["Content-Type: application/json", f"Content-Length: {len(self.body)}"]
         return "\r\n".join([*head, "", ""]).encode() + self.body
@@ -81,6 +87,13 @@ class Connection:
         self._writer: asyncio.StreamWriter
 
     async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    async def open(self) -> Self:
+        """Connect. Raises Refused."""
         try:
             opening = asyncio.open_connection("127.0.0.1", self._port)
             self._reader, self._writer = await asyncio.wait_for(opening, 10)
@@ -88,7 +101,8 @@ class Connection:
             raise Refused from error
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Disconnect."""
         self._writer.close()
 
     @property

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -36,14 +37,15 @@ def every_pattern() -> list[str]:
     return sorted(m["name"] for m in manifests if m["title"] and not m["core"])
 
 
-def render(folder: Path, **answers: int) -> Path:
+def render(folder: Path, *, without: Collection[str] = (), **answers: int) -> Path:
     """The service with every pattern, from this checkout as it is; nothing installed yet."""
+    patterns = [name for name in every_pattern() if name not in without]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DirtyLocalWarning)  # what is not committed counts, too
         copier.run_copy(
             str(ROOT),
             folder,
-            data={"project": NAME, "patterns": every_pattern(), **answers},
+            data={"project": NAME, "patterns": patterns, **answers},
             defaults=True,
             quiet=True,
             vcs_ref="HEAD",
@@ -84,6 +86,8 @@ class Service:
             # a load is more than anybody may send; the proof of the limit sets its own
             "RATE_LIMIT_TIERS": "standard:1000000000",
             "RATE_LIMIT_ANONYMOUS": "1000000000",
+            # nor is all of it to be refused, but where that is what is proved
+            "BACKPRESSURE_LIMIT": "10000",
         }
         self.key, self.environment["AUTH_API_KEYS"] = self._new_key()
 

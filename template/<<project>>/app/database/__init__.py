@@ -15,4 +15,5 @@ pattern = Pattern(
     resources=lambda service: [Database(service.settings(DatabaseSettings))],
     commands=MIGRATION_COMMANDS,
     ready=lambda service: Check(ping=service.get(Database).ping),
+    concurrency=lambda service: service.settings(DatabaseSettings).pool_max,
 )

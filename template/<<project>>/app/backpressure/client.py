@@ -1,0 +1,51 @@
+"""The client of a request that waits in the queue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from starlette.types import Message
+from starlette.types import Receive
+
+from app.backpressure.limiter import CLIENT_GONE
+from app.backpressure.limiter import Turn
+from app.backpressure.limiter import shed
+
+
+class QueuedClient:
+    """A `receive` that notices, while the request is queued, that its client goes away.
+
+    For that somebody has to receive. What comes meanwhile is kept for the application: one
+    message, for of a body that is still on its way no more is read.
+    """
+
+    def __init__(self, receive: Receive, turn: Turn) -> None:
+        self._receive = receive
+        self._turn = turn
+        self._early: deque[asyncio.Future[Message]] = deque()
+        self._listen()
+
+    async def __call__(self) -> Message:
+        """The next message."""
+        if self._early:
+            return await self._early.popleft()
+        return await self._receive()
+
+    def close(self) -> None:
+        """Stop listening."""
+        for message in self._early:
+            message.cancel()
+
+    def _listen(self) -> None:
+        message = asyncio.ensure_future(self._receive())
+        message.add_done_callback(self._heard)
+        self._early.append(message)
+
+    def _heard(self, message: asyncio.Future[Message]) -> None:
+        if self._turn.done() or message.cancelled() or message.exception():
+            return  # the application finds out
+        if message.result()["type"] == "http.disconnect":
+            shed(self._turn, CLIENT_GONE)
+        elif not message.result().get("more_body"):
+            self._listen()  # what comes next is that the client has gone
