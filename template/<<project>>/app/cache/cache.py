@@ -88,6 +88,22 @@ class Cache:
             HIT.inc()
         return value_of(data)
 
+    async def peek(self, key: str) -> tuple[bool, bytes | None]:
+        """Whether Redis has a value of the key that is not to be renewed yet, and the value.
+
+        Loads nothing; False as well when Redis is away or may hold what is deleted.
+        """
+        if not self._invalidation.trusted:
+            return False, None
+        try:
+            data = await self._redis.execute("GET", self._prefix + key)
+        except RedisError:
+            return False, None
+        if not is_entry(data) or is_due(data, self._early):
+            return False, None
+        HIT.inc()
+        return True, value_of(data)
+
     async def get_many(
         self, keys: Sequence[str], load: LoadMany, ttl_s: float | None = None
     ) -> list[bytes | None]:

@@ -15,6 +15,7 @@ from prometheus_client import Counter
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import ConnectionPool
 from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -67,6 +68,7 @@ class RedisClient:
         # no timeout for each reply: a pipeline has one for the whole
         pool: ConnectionPool = ConnectionPool.from_url(url, socket_timeout=None, **options)
         self._wire = Wire(pool, settings.timeout_s)
+        self._kind, self._options = pool.connection_class, pool.connection_kwargs | {"protocol": 2}
         self._outage = Outage(self._probe)
         self._in_flight = settings.in_flight
         self._waiting: list[_Command] = []
@@ -123,6 +125,13 @@ class RedisClient:
     def script(self, source: str) -> Script:
         """A Lua script to be called often."""
         return Script(self, source)
+
+    def connection(self) -> AbstractConnection:
+        """A connection of the caller's own, not opened yet, in the plain protocol (RESP2).
+
+        For who holds one for long and reads from it what Redis sends by itself.
+        """
+        return self._kind(**self._options)
 
     async def ping(self) -> None:
         """Raises when Redis does not answer."""

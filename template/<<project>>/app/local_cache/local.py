@@ -1,0 +1,102 @@
+"""Values that are loaded once and kept in the process for a while."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import get_running_loop
+from collections.abc import Callable
+from collections.abc import Coroutine
+from collections.abc import Hashable
+from types import TracebackType
+from typing import Any
+from typing import Self
+
+from app.local_cache.settings import LocalCacheSettings
+from app.local_cache.statistics import Reason
+from app.local_cache.store import MISSING
+from app.local_cache.store import Bounds
+from app.local_cache.store import Store
+
+type Load[V] = Callable[[], Coroutine[Any, Any, V]]
+
+
+class LocalCache[K: Hashable, V]:
+    """Get or load, in one event loop. Values are shared by all who get them: do not change them.
+
+    Whatever is loaded is kept, None and other empty values as well; what a load raises is not.
+    """
+
+    def __init__(self, name: str, bounds: Bounds) -> None:
+        self._store: Store[K, V, asyncio.Task[V]] = Store(name, bounds)
+
+    async def get(self, key: K, load: Load[V]) -> V:
+        """The value of a key; `load` is awaited when it is not here, once however many ask.
+
+        A caller that is cancelled stops neither the load nor the others. So a load may outlive
+        the request that began it, and must not use what belongs to one request.
+        """
+        value = self._store.get(key)
+        if value is not MISSING:
+            return value
+        _, flight = self._store.join(key, lambda: self._begin(key, load))
+        assert flight, "nothing can have come meanwhile: one event loop"
+        return await asyncio.shield(flight)
+
+    def delete(self, *keys: K) -> None:
+        """Forget these keys, after the source was changed and that was committed.
+
+        What a load finds that is under way goes to those who asked before, and is not kept.
+        """
+        for key in keys:
+            self._store.delete(key)
+
+    def clear(self, reason: Reason = "invalidated") -> None:
+        """The same for every key."""
+        self._store.clear(reason)
+
+    async def close(self) -> None:
+        """Stop what still loads."""
+        flights = self._store.clear("invalidated")
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
+    def _begin(self, key: K, load: Load[V]) -> asyncio.Task[V]:
+        flight = get_running_loop().create_task(load())
+        flight.add_done_callback(lambda done: self._landed(key, done))
+        return flight
+
+    def _landed(self, key: K, flight: asyncio.Task[V]) -> None:
+        # the exception is looked at here, as everybody who asked may be gone
+        if flight.cancelled() or flight.exception():
+            self._store.abandon(key, flight)
+        else:
+            self._store.land(key, flight, flight.result())
+
+
+class LocalCaches:
+    """The service's named caches, each with the bounds of the settings unless it has its own."""
+
+    def __init__(self, settings: LocalCacheSettings) -> None:
+        self._bounds = settings.bounds
+        self._caches: list[LocalCache[Any, Any]] = []
+
+    async def __aenter__(self) -> Self:
+        """Nothing is opened."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop what still loads."""
+        for cache in self._caches:
+            await cache.close()
+
+    def cache[K: Hashable, V](self, name: str, bounds: Bounds | None = None) -> LocalCache[K, V]:
+        """A new cache, with its name in the metrics; made while the service is put together."""
+        made: LocalCache[K, V] = LocalCache(name, bounds or self._bounds)
+        self._caches.append(made)
+        return made
