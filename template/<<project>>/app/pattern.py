@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
     from argparse import Namespace
 
+    from app.http.edge import BodyBound
     from app.service import Service
 
 type Resource = AbstractAsyncContextManager[Any]
@@ -54,6 +56,7 @@ class Pattern:
     resources:   what it opens at start and closes at the end, found by others with `service.get`
     routes:      adds what it serves on the public port
     internal:    what it serves on the internal port
+    bodies:      which bodies may be larger than MAX_BODY_BYTES or take longer, by their path
     middleware:  wraps the application; the order stands in `app/patterns.py`
     jobs:        the work that it does in the background
     schedules:   when some of it is to be done, without being asked
@@ -67,6 +70,7 @@ class Pattern:
     resources: Callable[[Service], Sequence[Resource]] | None = None
     routes: Callable[[APIRouter, Service], None] | None = None
     internal: Callable[[Service], Sequence[Route]] | None = None
+    bodies: Callable[[Service], Mapping[str, BodyBound]] | None = None
     middleware: Callable[[ASGIApp, Service], ASGIApp] | None = None
     jobs: Callable[[Service], Sequence[object]] | None = None
     schedules: Callable[[Service], Sequence[object]] | None = None

@@ -54,6 +54,8 @@ class Stop:
         self._signal = number
         self._service.ends_at = monotonic() + self._settings.force_s
         self._asked.set()
+        for tell in self._service.at_stop:
+            tell()
         asyncio.get_running_loop().call_later(self._settings.force_s, self._force, "time is up")
         if not self._service.started and self._main:
             self._main.cancel()  # it waits for a server that is not there

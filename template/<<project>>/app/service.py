@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from collections.abc import Callable
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from contextlib import asynccontextmanager
@@ -29,6 +30,7 @@ class Service:
         self.started = False  # the public port listens
         self.draining = False
         self.ends_at = inf  # by force, on the clock of `monotonic`; known once a signal has come
+        self.at_stop: list[Callable[[], None]] = []  # called when that is known
         self._settings = load_settings(p.settings for p in patterns if p.settings)
         self._resources: dict[type[Resource], Resource] = {}
         for pattern in patterns:

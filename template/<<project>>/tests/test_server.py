@@ -20,11 +20,13 @@ from app.shutdown import pattern
 @asynccontextmanager
 async def work():
     asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), signal.SIGINT)
+    service.at_stop.append(lambda: print("left:", round(service.seconds_left())))
     yield
     print("set aside:", gc.get_freeze_count())
 
 
-asyncio.run(run(Service([pattern]), PlainTextResponse("hello"), work()))
+service = Service([pattern])
+asyncio.run(run(service, PlainTextResponse("hello"), work()))
 """
 
 
@@ -38,3 +40,4 @@ def test_the_garbage_collector_passes_over_what_the_start_has_made() -> None:
     assert done.returncode == 0, done.stderr
     set_aside = int(done.stdout.split("set aside:")[1].split()[0])
     assert set_aside > 20_000
+    assert "left: 30" in done.stdout  # those who wanted to know were told that it ends, and when

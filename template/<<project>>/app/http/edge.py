@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from asyncio import get_running_loop
 from asyncio import timeout_at
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import count
 from os import urandom
 from time import perf_counter
@@ -38,13 +40,26 @@ TOO_SLOW = "The body did not come in time."
 STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
-class Edge:
-    """ASGI middleware; every other layer may rely on the request id being set."""
+@dataclass(frozen=True, slots=True)
+class BodyBound:
+    """How large the body of a request may be, and how long it may take."""
 
-    def __init__(self, app: ASGIApp, settings: CoreSettings) -> None:
+    most_bytes: int
+    timeout_s: float
+
+
+class Edge:
+    """ASGI middleware; every other layer may rely on the request id being set.
+
+    bounds: of the bodies that may be larger or take longer than the settings say, by path
+    """
+
+    def __init__(
+        self, app: ASGIApp, settings: CoreSettings, bounds: Mapping[str, BodyBound] | None = None
+    ) -> None:
         self._app = app
-        self._max_body = settings.max_body_bytes
-        self._body_timeout_s = settings.body_timeout_s
+        self._usual = BodyBound(settings.max_body_bytes, settings.body_timeout_s)
+        self._bounds = bounds or {}
         self._log = log.info if settings.access_log else None
         self._headers = [*SECURITY_HEADERS, *([STRICT_TRANSPORT] if settings.production else [])]
 
@@ -67,10 +82,12 @@ class Edge:
             await send(message)
 
         try:
-            if length > self._max_body:
-                await self._refuse(send_with_headers)
-            elif length or chunked:
-                await self._app(scope, self._bounded(receive), send_with_headers)
+            if length or chunked:
+                bound = self._bounds.get(scope["path"], self._usual)
+                if length > bound.most_bytes:
+                    await _refuse(send_with_headers, bound)
+                else:
+                    await self._app(scope, _bounded(receive, bound), send_with_headers)
             else:
                 await self._app(scope, receive, send_with_headers)
         except Exception as error:
@@ -90,34 +107,37 @@ class Edge:
                     principal=getattr(scope.get("principal"), "id", None),
                 )
 
-    def _bounded(self, receive: Receive) -> Receive:
-        """A `receive` for the body, which must come in time and end within the limit."""
-        received, whole = 0, False
-        deadline = get_running_loop().time() + self._body_timeout_s
 
-        async def bounded() -> Message:
-            nonlocal received, whole
-            if whole:  # what comes now is that the client has gone, at any time
-                return await receive()
-            try:
-                async with timeout_at(deadline):
-                    message = await receive()
-            except TimeoutError:
-                raise HTTPException(408, TOO_SLOW, {"Connection": "close"}) from None
-            received += len(message.get("body", b""))
-            if received > self._max_body:
-                raise HTTPException(413, self._too_large(), {"Connection": "close"})
-            whole = not message.get("more_body")
-            return message
+def _bounded(receive: Receive, bound: BodyBound) -> Receive:
+    """A `receive` for the body, which must come in time and end within the limit."""
+    received, whole = 0, False
+    deadline = get_running_loop().time() + bound.timeout_s
 
-        return bounded
+    async def bounded() -> Message:
+        nonlocal received, whole
+        if whole:  # what comes now is that the client has gone, at any time
+            return await receive()
+        try:
+            async with timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, TOO_SLOW, {"Connection": "close"}) from None
+        received += len(message.get("body", b""))
+        if received > bound.most_bytes:
+            raise HTTPException(413, _too_large(bound), {"Connection": "close"})
+        whole = not message.get("more_body")
+        return message
 
-    async def _refuse(self, send: Send) -> None:
-        # the rest of the body is not read, so the connection cannot be used again
-        await send_problem(send, 413, self._too_large(), [(b"connection", b"close")])
+    return bounded
 
-    def _too_large(self) -> str:
-        return f"The body may have at most {self._max_body} bytes."
+
+async def _refuse(send: Send, bound: BodyBound) -> None:
+    # the rest of the body is not read, so the connection cannot be used again
+    await send_problem(send, 413, _too_large(bound), [(b"connection", b"close")])
+
+
+def _too_large(bound: BodyBound) -> str:
+    return f"The body may have at most {bound.most_bytes} bytes."
 
 
 def _facts(scope: Scope) -> tuple[bytes | None, int, bool]:

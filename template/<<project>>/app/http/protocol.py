@@ -7,11 +7,13 @@ Left to itself, uvicorn lets a client
 - never finish a body whose request has been answered: the rest of it is timed;
 - send requests without reading answers, each kept in memory: here none is parsed while others
   are queued, and no more is read;
+- never read an answer that is too large to be on its way at once: here it is cut off;
 - hide a request in the body of another: its parser takes what follows `Upgrade` for another
   protocol, and it then reads the body as the next request. Here such a request is parsed again
   without its offer to upgrade, which a server may ignore (RFC 9110, 7.8): `curl --http2` works.
 
-Bodies that somebody reads are bounded by `app/http/edge.py`.
+Bodies that somebody reads are bounded by `app/http/edge.py`. An answer that cannot be completed is
+ended by `cut_off`.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from collections.abc import Sized
 from typing import cast
 
 import httptools
+from starlette.types import Scope
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -32,8 +35,22 @@ MOST_HEAD = 65_536
 HEAD_TIMEOUT_S = 30.0
 # The seconds for the rest of a body after its request has been answered.
 REST_TIMEOUT_S = 20.0
+# The seconds for a client to take what waits for it, at most a few 100 KB.
+TAKE_TIMEOUT_S = 30.0
 # The bytes parsed at once, which bounds how many requests can be queued: the smallest has 18 bytes.
 PIECE = 4_096
+
+
+_CUT = "cut_off"
+
+
+def cut_off(scope: Scope) -> None:
+    """Cut the connection of a request whose answer has begun and cannot be completed.
+
+    At once: what is sent already does not wait for a client that does not read.
+    """
+    if cut := scope.get("state", {}).get(_CUT):  # there is none in tests that have no connection
+        cut()
 
 
 class PipelineFlow(FlowControl):
@@ -57,6 +74,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _excess = 0  # bytes that are no body: of a head, or of a body's extensions and trailers
     _unparsed = b""  # came together with requests that are queued
     _timer: asyncio.TimerHandle | None = None  # for a head, or for the rest of a body
+    _taking: asyncio.TimerHandle | None = None  # for what waits to be taken by the client
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to serve a connection."""
@@ -67,6 +85,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._end_wait()
+        self.resume_writing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -105,6 +124,19 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
         return b"".join(lines) + b"\r\n"
 
+    def pause_writing(self) -> None:
+        """More waits for the client than should: it has some time to take it."""
+        super().pause_writing()
+        # not `close`, which would wait until the client has taken everything
+        self._taking = self.loop.call_later(TAKE_TIMEOUT_S, self._cut_off)
+
+    def resume_writing(self) -> None:
+        """The client has taken most of it, or is gone."""
+        super().resume_writing()
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
+
     def on_message_begin(self) -> None:
         """A request begins. Only this ends the time of an idle connection: empty lines do not."""
         self._in_head, self._excess = True, 0
@@ -120,6 +152,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._end_wait()
         self._in_head, self._in_body, self._excess = False, True, 0
         super().on_headers_complete()
+        self.scope["state"][_CUT] = self._cut_off
         self.headers = []  # takes the trailers: they may not pass for headers
 
     def on_body(self, body: bytes) -> None:
@@ -153,6 +186,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             unparsed, self._unparsed = self._unparsed, b""
             self.data_received(unparsed)
             self.flow.resume_reading()
+
+    def _cut_off(self) -> None:
+        self.transport.abort()
 
     def _await_client(self, seconds: float) -> None:
         self._timer = self.loop.call_later(seconds, self.transport.close)

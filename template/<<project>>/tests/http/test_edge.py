@@ -13,6 +13,7 @@ from fastapi import Body
 from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Message
 from starlette.types import Receive
@@ -22,6 +23,7 @@ from structlog.testing import capture_logs
 
 from app.auth import Principal
 from app.http import errors
+from app.http.edge import BodyBound
 from app.http.edge import Edge
 from app.http.logs import _as_json
 from app.http.logs import request_id
@@ -127,6 +129,22 @@ async def test_an_undeclared_length_is_bounded(parts: list[bytes], status: int) 
     if status == 413:
         assert answer.values("connection") == ["close"]
         assert answer.values("content-type") == ["application/problem+json"]
+
+
+async def test_the_body_of_a_path_may_have_a_bound_of_its_own() -> None:
+    api = FastAPI()
+    errors.install(api)
+
+    @api.post("/{path}")
+    async def length(request: Request) -> int:
+        return len(await request.body())
+
+    core = CoreSettings(environment=Environment.TEST, max_body_bytes=10)
+    app = Edge(api, core, {"/large": BodyBound(20, 60)})
+    for path, size, status in (("/large", 20, 200), ("/large", 21, 413), ("/other", 11, 413)):
+        for header in ((b"content-length", b"%d" % size), (b"transfer-encoding", b"chunked")):
+            answer = await call(app, "POST", path, [header], [b"x" * 10, b"x" * (size - 10)])
+            assert answer.status == status
 
 
 async def test_one_line_a_request(logs: list[Any]) -> None:

@@ -247,3 +247,74 @@ async def test_a_taken_port_is_said_in_a_sentence(port: int) -> None:
     with pytest.raises(SettingsError, match=f"Cannot listen on 127.0.0.1:{port}"):
         async with listening(hello, "127.0.0.1", port, keep_alive_s=5):
             pass
+
+
+async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+    """Sends until the client is gone, and says so by returning."""
+    leaving = asyncio.create_task(_gone(receive))
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    while not leaving.done():
+        await send({"type": "http.response.body", "body": b"x" * 65_536, "more_body": True})
+        await asyncio.sleep(0)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """uvloop, as in production: in asyncio of 3.13.0 `writelines` never asks to pause."""
+    return "asyncio", {"use_uvloop": True}
+
+
+async def test_a_client_that_takes_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "TAKE_TIMEOUT_S", 0.3)
+    ended = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await endless(scope, receive, send)
+        ended.set()
+
+    async with serving(app) as (_, port):
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1000)
+        writer.write(GET)
+        await asyncio.wait_for(ended.wait(), 10)
+        writer.transport.abort()
+
+
+async def test_a_client_that_takes_little_at_a_time_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "TAKE_TIMEOUT_S", 1)
+    async with serving(endless) as (server, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1000)
+        writer.write(GET)
+        for _ in range(40):
+            await asyncio.sleep(0.05)
+            await reader.readexactly(1_000_000)
+        assert len(server.server_state.connections) == 1
+        writer.transport.abort()
+
+
+async def test_an_answer_that_cannot_be_completed_is_cut_off_at_once() -> None:
+    async def gives_up(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await endless(
+                    scope, receive, lambda m: send(m) if "body" in m else asyncio.sleep(0)
+                )
+        protocol.cut_off(scope)
+
+    async with serving(gives_up) as (server, port):
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1000)
+        writer.write(GET)
+        async with asyncio.timeout(5):
+            await asyncio.sleep(0.6)
+            while server.server_state.connections:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        writer.transport.abort()
+
+
+def test_without_a_connection_nothing_is_cut_off() -> None:
+    protocol.cut_off({"type": "http"})
