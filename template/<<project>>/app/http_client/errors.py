@@ -1,0 +1,69 @@
+"""Why there is no answer. Each is Unavailable, so a route that lets it pass answers 503."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from app.http.errors import Unavailable
+
+
+class NoAnswer(Unavailable):
+    """An upstream was not asked, or gave no answer that can be used.
+
+    outcome:  the value of the metric's label
+    answered: whether the upstream is there all the same, for the circuit breaker
+    again:    whether another attempt may do better
+    """
+
+    outcome: ClassVar[str]
+    answered: ClassVar[bool] = False
+    again: ClassVar[bool] = False
+    said: ClassVar[str]
+
+    def __init__(self, upstream: str, retry_after: int = 1) -> None:
+        super().__init__(f"{upstream} {self.said}.", retry_after)
+
+
+class Unreachable(NoAnswer):
+    """No connection, or one that broke. The request may have been carried out."""
+
+    outcome = "unreachable"
+    again = True
+    said = "cannot be reached"
+
+
+class TooSlow(NoAnswer):
+    """A timeout of one attempt. The request may have been carried out."""
+
+    outcome = "timeout"
+    again = True
+    said = "does not answer in time"
+
+
+class PastDeadline(NoAnswer):
+    """The deadline of the whole call. The request may have been carried out."""
+
+    outcome = "deadline"
+    said = "does not answer in time"
+
+
+class TooLarge(NoAnswer):
+    """The answer has more bytes than HTTP_CLIENT_MAX_BODY_BYTES."""
+
+    outcome = "too_large"
+    answered = True
+    said = "answers more than can be taken"
+
+
+class Busy(NoAnswer):
+    """So many requests are under way that this one was not sent."""
+
+    outcome = "busy"
+    said = "is asked too much at once"
+
+
+class CircuitOpen(NoAnswer):
+    """The upstream has failed too often, and is left alone for a while."""
+
+    outcome = "circuit_open"
+    said = "is left alone, as it failed too often"

@@ -1,0 +1,72 @@
+"""`/profile/cpu` and `/profile/memory` on the internal port, for who is on the same machine."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from collections.abc import Callable
+from ipaddress import ip_address
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.http.errors import problem_response
+from app.http.responses import JSONBytes
+from app.profiling.profiles import AnotherRuns
+from app.profiling.profiles import Profiles
+from app.service import Service
+
+USUAL_S, LONGEST_S = 10.0, 60.0
+
+
+def internal_routes(service: Service) -> list[Route]:
+    """The routes."""
+    profiles = service.get(Profiles)
+
+    async def cpu(request: Request) -> Response:
+        wanted = request.query_params.get("format", "speedscope")
+        if wanted not in ("speedscope", "collapsed"):
+            raise HTTPException(422, "format is speedscope or collapsed.")
+        profile = await profiles.cpu(_seconds(request))
+        if wanted == "collapsed":
+            return PlainTextResponse(profile.collapsed())
+        return JSONBytes(msgspec.json.encode(profile.speedscope()))
+
+    async def memory(request: Request) -> Response:
+        return JSONBytes(msgspec.json.encode(await profiles.memory(_seconds(request))))
+
+    return [Route("/profile/cpu", _guarded(cpu)), Route("/profile/memory", _guarded(memory))]
+
+
+def _guarded(
+    answer: Callable[[Request], Awaitable[Response]],
+) -> Callable[[Request], Awaitable[Response]]:
+    """Only from this machine: a profile shows code and costs time, and Prometheus needs none.
+
+    `kubectl port-forward` and `exec` come from there.
+    """
+
+    async def guarded(request: Request) -> Response:
+        if request.client is None or not ip_address(request.client.host).is_loopback:
+            return problem_response(403, "Profiles are for who is on the same machine.")
+        try:
+            return await answer(request)
+        except HTTPException as error:
+            return problem_response(error.status_code, error.detail)
+        except AnotherRuns:
+            return problem_response(409, "There is a profile under way.")
+
+    return guarded
+
+
+def _seconds(request: Request) -> float:
+    try:
+        seconds = float(request.query_params.get("seconds", USUAL_S))
+    except ValueError:
+        seconds = 0
+    if not 0.1 <= seconds <= LONGEST_S:
+        raise HTTPException(422, f"seconds is a number from 0.1 to {LONGEST_S:g}.")
+    return seconds

@@ -1,0 +1,64 @@
+"""Requests leave nothing behind: no objects, no memory, no open files.
+
+The requests are /health, what is not there, and those that the patterns suggest to try
+(`REQUESTS` in `dev/<pattern>.py`). Add what your service is asked for.
+"""
+
+from __future__ import annotations
+
+import resource
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from app.patterns import PATTERNS
+from app.profiling.memory import count_objects
+
+pytestmark = pytest.mark.anyio
+
+ROUNDS = 150
+
+
+def requests() -> list[tuple[str, str]]:
+    """Path, and body if there is one."""
+    found = [("/health", ""), ("/nowhere", "")]
+    for pattern in PATTERNS:
+        if find_spec(f"dev.{pattern.name}"):
+            found += getattr(import_module(f"dev.{pattern.name}"), "REQUESTS", [])
+    return found
+
+
+async def ask(client: httpx2.AsyncClient, rounds: int) -> None:
+    """Ask for everything, so often."""
+    for _ in range(rounds):
+        for path, body in requests():
+            answer = await client.request("POST" if body else "GET", path, content=body or None)
+            assert answer.status_code < 500, path
+
+
+def open_files() -> int:
+    """How many this process has."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def resident_bytes() -> int:
+    """The memory of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="it is read from /proc")
+async def test_requests_leave_nothing_behind(client: httpx2.AsyncClient) -> None:
+    await ask(client, ROUNDS)  # pools, caches and compiled statements
+    files, before, memory = open_files(), count_objects(), resident_bytes()
+    await ask(client, ROUNDS)
+    grown = count_objects()
+    grown.subtract(before)
+    assert open_files() <= files
+    # of a leak there is one more object each round; of timers that were cancelled asyncio keeps up
+    # to a hundred, and what is bounded may still fill up a little
+    assert all(more < ROUNDS * 0.75 for more in grown.values()), grown.most_common(10)
+    assert resident_bytes() - memory < 8_000_000
