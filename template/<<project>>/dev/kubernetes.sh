@@ -33,9 +33,9 @@ render() {
 # The names of all objects of this kind in a file that `render` has written.
 named() { sed -n "/^kind: $1\$/,/^spec:/s/^  name: //p" "$2"; }
 
-# The name of the Secret, and the keys that it must hold, each on a line.
+# The name of the Secret, and the keys that it must hold (not those marked as optional), each on a line.
 secret() { sed -n '/secretKeyRef:$/{n;n;s/^ *name: //p;}' "$@" | sort -u; }
-keys() { sed -n '/secretKeyRef:$/{n;s/^ *key: //p;}' "$@" | sort -u; }
+keys() { sed -n '/secretKeyRef:$/{n;h;n;n;/optional: true/!{x;s/^ *key: //p;};}' "$@" | sort -u; }
 
 check_secret() {
     name=$(secret "$@")

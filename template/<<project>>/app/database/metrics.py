@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
@@ -23,6 +24,11 @@ DURATION = Histogram(
 )
 
 
+# Told of every query that has ended: its label in the metrics, the SQL if the label says nothing of
+# it, the seconds it took, whether it succeeded. `sys.exception()` is why it did not.
+type Watcher = Callable[[str, str | None, float, bool], None]
+
+
 def watch(pool: asyncpg.Pool) -> None:
     """Report the pool's connections whenever the metrics are read."""
     CONNECTIONS.labels("idle").set_function(pool.get_idle_size)
@@ -34,23 +40,29 @@ class Clock:
     """Times queries: counted by name, logged when slow, and the last answer remembered.
 
     answered: when a query last succeeded, as `perf_counter` tells time
+    watcher:  told of every query, if there is one
     """
 
-    __slots__ = ("_slow_s", "answered")
+    __slots__ = ("_slow_s", "answered", "watcher")
 
     def __init__(self, slow_s: float) -> None:
         self._slow_s = slow_s
         self.answered = 0.0
+        self.watcher: Watcher | None = None
 
-    def stop(self, duration: Histogram, name: str, started: float, ok: bool) -> None:
-        """A query that began at `started` has ended. `name` holds no values."""
+    def stop(
+        self, duration: Histogram, name: str, started: float, ok: bool, sql: str | None = None
+    ) -> None:
+        """A query that began at `started` has ended. Neither `name` nor `sql` holds values."""
         now = perf_counter()
         seconds = now - started
         duration.observe(seconds)
         if ok:
             self.answered = now
         if seconds > self._slow_s:
-            log.warning("slow_query", statement=name[:500], seconds=round(seconds, 3))
+            log.warning("slow_query", statement=(sql or name)[:500], seconds=round(seconds, 3))
+        if self.watcher:
+            self.watcher(name, sql, seconds, ok)
 
     def attach(self, engine: Engine) -> None:
         """Time every query of SQLAlchemy, all under one name."""
@@ -62,9 +74,9 @@ class Clock:
 
         @event.listens_for(engine, "after_cursor_execute", named=True)
         def end(*, statement: str, context: Any, **_: Any) -> None:
-            self.stop(duration, statement, context.started, ok=True)
+            self.stop(duration, "session", context.started, ok=True, sql=statement)
 
         @event.listens_for(engine, "handle_error")
         def failed(error: ExceptionContext) -> None:
             if started := getattr(error.execution_context, "started", None):
-                self.stop(duration, error.statement or "", started, ok=False)
+                self.stop(duration, "session", started, ok=False, sql=error.statement)

@@ -121,6 +121,10 @@ class Database:
         finally:
             await release(self._pool, proxy)
 
+    def watch(self, watcher: metrics.Watcher | None) -> None:
+        """Have this told of every query of `fetch` and of sessions, in the task that asked it."""
+        self._clock.watcher = watcher
+
     @property
     def shares_sessions(self) -> bool:
         """Whether PgBouncer lends a session for one transaction only: there is no LISTEN then."""

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -15,6 +16,8 @@ from app.about import NAME
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 log = structlog.stdlib.get_logger()
+# What patterns add to every line, beside the request's id.
+additions: list[Callable[[EventDict], None]] = []
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
@@ -24,6 +27,8 @@ def _add_context(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     current = request_id.get()
     if current is not None:
         event["request_id"] = current
+    for add in additions:
+        add(event)
     return event
 
 

@@ -41,6 +41,7 @@ class Attempt:
     row:     what TAKE gave
     cut:     why it is cancelled, once it is
     outcome: how it ended, once it has
+    cause:   the exception it ended with, if that was its fault
     """
 
     row: Mapping[str, Any]
@@ -49,6 +50,7 @@ class Attempt:
     cut: Outcome | None = None
     outcome: Outcome | None = None
     error: str = ""
+    cause: BaseException | None = None
     key: tuple[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -113,7 +115,7 @@ class Attempt:
 
     def _fail(self, how: Outcome, error: BaseException) -> None:
         self.outcome = self.cut or how
-        self.error = describe(error)
+        self.error, self.cause = describe(error), error
         log.warning("job_attempt_failed", **self.named, error=self.error, exc_info=error)
 
     def _identify(self) -> None:

@@ -29,6 +29,7 @@ class NewJob(NamedTuple):
     delay_s: float
     max_attempts: int
     request_id: str | None
+    context: str | None
 
 
 type _Asked = tuple[NewJob, asyncio.Future[int]]

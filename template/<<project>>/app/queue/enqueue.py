@@ -40,6 +40,7 @@ _NEW = {
     "due_at": func.now() + bindparam("delay", type_=INTERVAL),
     "max_attempts": bindparam("max_attempts", type_=Integer),
     "request_id": bindparam("request_id", type_=Text),
+    "context": bindparam("context", type_=Text),
 }
 INSERT = insert(TABLE).values(_NEW).returning(TABLE.c.id)
 
@@ -72,6 +73,7 @@ _new = (
         bindparam("delay_s", type_=ARRAY(Double)),
         bindparam("max_attempts", type_=ARRAY(Integer)),
         bindparam("request_id", type_=ARRAY(Text)),
+        bindparam("context", type_=ARRAY(Text)),
     )
     .table_valued(
         column("kind", Text),
@@ -80,6 +82,7 @@ _new = (
         column("delay_s", Double),
         column("max_attempts", Integer),
         column("request_id", Text),
+        column("context", Text),
         with_ordinality="nth",
     )
     .render_derived("new")
@@ -95,6 +98,7 @@ _columns = {
     "due_at": func.now() + _new.c.delay_s * literal_column("interval '1 second'"),
     "max_attempts": _new.c.max_attempts,
     "request_id": _new.c.request_id,
+    "context": _new.c.context,
 }
 _INSERT_ALL = (
     insert(TABLE)

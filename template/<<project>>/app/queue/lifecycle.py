@@ -66,7 +66,7 @@ TAKE = _statement(
     SET state = 'running', attempts = attempts + 1, worker = :worker,
         due_at = clock_timestamp() + :lease
     FROM next WHERE job.id = next.id
-    RETURNING job.id, kind, payload, attempts, max_attempts, alone, request_id,
+    RETURNING job.id, kind, payload, attempts, max_attempts, alone, request_id, context,
         key IS NOT NULL AS keyed
     """,
     "kinds",

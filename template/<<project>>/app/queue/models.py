@@ -30,6 +30,7 @@ class QueuedJob(Base):
     due_at: of a delayed job when it becomes ready, of a running one when its lease ends, of one
             that is done when it is forgotten; else since when it has been in its state
     alone:  its last attempt comes after a crash, so no other such job runs beside it
+    context: what those who enqueued it hand on to those who do it; see `Queue`
     """
 
     __tablename__ = "queue_jobs"
@@ -50,6 +51,7 @@ class QueuedJob(Base):
     worker: Mapped[str | None] = mapped_column(Text)
     error: Mapped[str | None] = mapped_column(Text)
     request_id: Mapped[str | None] = mapped_column(Text)
+    context: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(
         TIMESTAMP(timezone=True), server_default=func.now()
     )

@@ -14,6 +14,7 @@ from app.http.logs import log
 from app.main import create_internal_app
 from app.pattern import Command
 from app.queue.kinds import Handler
+from app.queue.queue import Queue
 from app.queue.settings import QueueSettings
 from app.queue.worker import Worker
 from app.server import run
@@ -43,7 +44,14 @@ def create_worker(service: Service) -> Worker:
         log.warning("no_jobs", reason="no pattern of this service has any: see Pattern.jobs")
     patience_s = service.settings(ShutdownSettings).force_s * FINISHING
     settings = service.settings(QueueSettings)
-    return Worker(service.get(Database), handlers, settings, patience_s)
+    queue = service.get(Queue)
+    return Worker(
+        service.get(Database),
+        handlers,
+        settings,
+        patience_s,
+        lambda attempt: queue.attempting(attempt),  # which is set when the resources open
+    )
 
 
 def _worker(_: Namespace) -> int:

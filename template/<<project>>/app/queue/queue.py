@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from contextlib import nullcontext
 from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
@@ -15,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.database import Database
 from app.http.errors import Unavailable
 from app.http.logs import request_id
+from app.queue.attempt import Attempt
 from app.queue.batches import Batches
 from app.queue.batches import NewJob
 from app.queue.enqueue import CHANNEL
@@ -40,9 +44,16 @@ class Queue:
     """Puts jobs into the table. A worker takes them out, at once if one is idle.
 
     A job is in the queue when the transaction that enqueued it is committed, and only then.
+
+    enqueuing:  is around each `enqueue`; what it yields, ASCII without NUL, is stored with the job
+    attempting: is around each attempt, whose `row["context"]` is that
     """
 
     def __init__(self, database: Database) -> None:
+        self.enqueuing: Callable[[Kind[Any]], AbstractContextManager[str | None]]
+        self.enqueuing = lambda kind: nullcontext()
+        self.attempting: Callable[[Attempt], AbstractContextManager[None]]
+        self.attempting = lambda attempt: nullcontext()
         self._database = database
         self._batches = Batches(database, self.announce)
         self._announcing: asyncio.Task[None] | None = None
@@ -85,8 +96,14 @@ class Queue:
         if priority not in PRIORITIES or not 0 <= delay_s <= LONGEST_DELAY_S:
             raise ValueError(f"{kind.name}: no job has priority {priority} or delay {delay_s} s.")
         encoded = kind.encode(payload)
-        job = NewJob(kind.name, encoded, priority, delay_s, kind.attempts, request_id.get())
         kind.enqueued.inc()
+        with self.enqueuing(kind) as context:
+            job = NewJob(
+                kind.name, encoded, priority, delay_s, kind.attempts, request_id.get(), context
+            )
+            return await self._store(job, key, session)
+
+    async def _store(self, job: NewJob, key: str | None, session: AsyncSession | None) -> int:
         if key is not None:
             return await self._once({**_values(job), "key": key}, session)
         if session:
@@ -149,4 +166,5 @@ def _values(job: NewJob) -> dict[str, Any]:
         "delay": timedelta(seconds=job.delay_s),
         "max_attempts": job.max_attempts,
         "request_id": job.request_id,
+        "context": job.context,
     }

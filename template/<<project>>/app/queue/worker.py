@@ -7,6 +7,8 @@ from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from contextlib import nullcontext
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
@@ -34,6 +36,7 @@ class Worker:
 
     patience_s: how long the end waits for jobs to be finished, and again half as long for those
                 that it then cancels and hands back
+    around:     is around each attempt, its end included; see `Queue.attempting`
     """
 
     def __init__(
@@ -42,7 +45,9 @@ class Worker:
         handlers: Iterable[Handler[Any]],
         settings: QueueSettings,
         patience_s: float,
+        around: Callable[[Attempt], AbstractContextManager[None]] = lambda attempt: nullcontext(),
     ) -> None:
+        self._around = around
         self._handlers = _by_kind(handlers)
         self._settings = settings
         self._patience_s = patience_s
@@ -99,21 +104,25 @@ class Worker:
 
     async def _do(self, attempt: Attempt) -> None:
         try:
-            await attempt.run()
-            if attempt.outcome in (Outcome.HANDED_BACK, Outcome.LOST):
-                return
-            if not await self._leases.settle(attempt):
-                log.warning("job_lost", **attempt.named)  # somebody else has it by now
-            elif attempt.outcome is not Outcome.DONE and attempt.last:
-                await attempt.tell(attempt.error)
-            elif attempt.outcome is not Outcome.DONE:
-                metrics.RETRIES.labels(attempt.handler.kind.name).inc()
+            with self._around(attempt):
+                await self._attempt(attempt)
         except Exception as error:  # ours: a handler's is part of the attempt
             log.error("worker_failed", **attempt.named, exc_info=error)
         finally:
             if self._running.get(attempt.row["id"]) is attempt:
                 del self._running[attempt.row["id"]]
             self._wake.set()
+
+    async def _attempt(self, attempt: Attempt) -> None:
+        await attempt.run()
+        if attempt.outcome in (Outcome.HANDED_BACK, Outcome.LOST):
+            return
+        if not await self._leases.settle(attempt):
+            log.warning("job_lost", **attempt.named)  # somebody else has it by now
+        elif attempt.outcome is not Outcome.DONE and attempt.last:
+            await attempt.tell(attempt.error)
+        elif attempt.outcome is not Outcome.DONE:
+            metrics.RETRIES.labels(attempt.handler.kind.name).inc()
 
     async def _expire(self) -> None:
         more = True

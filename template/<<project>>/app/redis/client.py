@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import get_running_loop
+from collections.abc import Callable
 from collections.abc import Sequence
 from hashlib import sha1
 from types import TracebackType
@@ -37,6 +38,8 @@ MAX_BATCH = 256
 PING = pack_command(("PING",))
 
 type Argument = str | bytes | int | float
+# Told of every command that a request asks for, and of the reply to come.
+type Watcher = Callable[[Sequence[Argument], asyncio.Future[Any]], None]
 type _Command = tuple[bytes, asyncio.Future[Any]]
 
 
@@ -46,6 +49,8 @@ class RedisClient:
     `execute` is for the commands of requests: those that are asked for in one turn of the event
     loop, or while `in_flight` pipelines are under way, go out together. `client` is redis-py's,
     with connections of its own, for everything else: transactions, blocking commands, pub/sub.
+
+    watcher: told of every command of `execute`, in the task that asked, if there is one
     """
 
     def __init__(self, settings: RedisSettings) -> None:
@@ -70,6 +75,7 @@ class RedisClient:
         self._wire = Wire(pool, settings.timeout_s)
         self._kind, self._options = pool.connection_class, pool.connection_kwargs | {"protocol": 2}
         self._outage = Outage(self._probe)
+        self.watcher: Watcher | None = None
         self._in_flight = settings.in_flight
         self._waiting: list[_Command] = []
         self._scheduled = False
@@ -113,6 +119,8 @@ class RedisClient:
         packed = pack_command(command)  # type: ignore[arg-type]
         loop = get_running_loop()
         reply: asyncio.Future[Any] = loop.create_future()
+        if self.watcher:
+            self.watcher(command, reply)
         if self._outage.reason is not None:
             reply.set_exception(RedisUnavailable(self._outage.reason))
             return reply

@@ -1,5 +1,6 @@
 """Queries are timed by name, slow ones are logged, and values are in neither."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -120,3 +121,30 @@ async def test_a_statement_is_one_round_trip_and_a_session_is_reset(private: Mak
         assert "SELECT 1 AS one" in query
         assert "COMMIT" in commit
         assert any("pg_advisory_unlock_all" in line for line in reset)
+
+
+async def test_a_watcher_is_told_of_every_query(database: Database) -> None:
+    told: list[tuple[str, str | None, bool, str | None]] = []
+
+    def watcher(name: str, sql: str | None, seconds: float, ok: bool) -> None:
+        assert 0 < seconds < 30
+        error = sys.exception()
+        told.append((name, sql, ok, type(error).__name__ if error else None))
+
+    database.watch(watcher)
+    await database.fetch(ONE)
+    await database.fetch(WRITE, n=1)
+    with pytest.raises(Exception, match="duplicate key"):
+        await database.fetch(WRITE, n=1)
+    async with database.session() as session:
+        await session.execute(select(PROBE.c.n).where(PROBE.c.n == 1))
+    with pytest.raises(IntegrityError):
+        async with database.session() as session:
+            await session.execute(insert(PROBE).values(n=1))
+    database.watch(None)
+    await database.fetch(ONE)
+    assert [one[0] for one in told] == ["test_one", "test_write", "test_write"] + ["session"] * 2
+    assert [one[1] is None for one in told] == [True] * 3 + [False] * 2
+    assert told[3][1] == "SELECT probe.n \nFROM probe \nWHERE probe.n = $1::INTEGER"
+    assert [one[2] for one in told] == [True, True, False, True, False]
+    assert [one[3] is None for one in told] == [True, True, False, True, False]

@@ -45,3 +45,10 @@ def test_every_line_is_a_document() -> None:
 
 def test_a_traceback_has_no_local_variables() -> None:
     assert "hunter2" not in json.dumps(lines())
+
+
+def test_patterns_add_to_every_line() -> None:
+    add = "logs.additions.append(lambda event: event.update(a=1))"
+    script = SCRIPT.replace("log.debug", f"{add}\nlog.debug")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert [json.loads(line)["a"] for line in done.stdout.splitlines()] == [1] * 4

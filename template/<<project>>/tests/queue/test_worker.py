@@ -1,18 +1,24 @@
 """A worker does each job, again when it fails, and no more than it may."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
+from app.database import Database
 from app.database import Statement
 from app.queue import Kind
 from app.queue import Queue
+from app.queue import QueueSettings
 from app.queue import leases
+from app.queue.attempt import Attempt
 from app.queue.lifecycle import EXPIRE
 from app.queue.lifecycle import PRUNE
+from app.queue.worker import Worker
 from tests.queue.conftest import WORK
 from tests.queue.conftest import Handled
 from tests.queue.conftest import StartWorker
@@ -230,3 +236,31 @@ async def test_what_is_due_is_found_by_its_index(table: Table, statement: Statem
         plan = await table.connection.fetch(f"EXPLAIN {statement.sql}", *arguments)
     searched = [line for (line,) in plan if "Index Cond" in line and "due_at <= now()" in line]
     assert searched, plan
+
+
+async def test_what_enqueuing_yields_comes_with_each_attempt(
+    queue: Queue, database: Database, table: Table, handled: Handled
+) -> None:
+    """By itself, in a session, with a key; and what is around an attempt sees how it ended."""
+    seen: list[tuple[str | None, str | None]] = []
+
+    @contextmanager
+    def enqueuing(kind: Kind[Any]) -> Iterator[str | None]:
+        yield f"for {kind.name}"
+
+    @contextmanager
+    def attempting(attempt: Attempt) -> Iterator[None]:
+        yield
+        seen.append((attempt.row["context"], attempt.outcome))
+
+    await queue.enqueue(WORK, Work(0))
+    queue.enqueuing = enqueuing
+    await queue.enqueue(WORK, Work(1))
+    await queue.enqueue(WORK, Work(2), key="k")
+    async with database.session() as session:
+        await queue.enqueue(WORK, Work(3), session=session)
+        await queue.enqueue(WORK, Work(4), session=session, key="l")
+    settings = QueueSettings(poll_s=0.05, lease_s=0.6)
+    async with Worker(database, [handled.handler()], settings, 0.2, attempting):
+        await until(lambda: len(seen) == 5, "all are done")
+    assert sorted(seen, key=str) == [*[("for work", "done")] * 4, (None, "done")]

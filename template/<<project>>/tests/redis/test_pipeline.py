@@ -1,12 +1,15 @@
 """Commands of concurrent callers go out together, and each caller has its own reply."""
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 from redis.exceptions import ResponseError
 
+from app.redis import Argument
 from app.redis import RedisClient
 from app.redis import RedisSettings
 from app.redis import RedisUnavailable
@@ -135,3 +138,15 @@ async def test_the_plain_client_is_redis_pys(redis: RedisClient, key: str) -> No
         pipeline.set(key, "1")
         pipeline.incr(key)
         assert await pipeline.execute() == [True, 2]
+
+
+async def test_a_watcher_is_told_of_every_command(redis: RedisClient, key: str) -> None:
+    told: list[tuple[Sequence[Argument], asyncio.Future[Any]]] = []
+    redis.watcher = lambda command, reply: told.append((command, reply))
+    await redis.execute("SET", key, 1)
+    with pytest.raises(ResponseError):
+        await redis.execute("LPUSH", key, 1)
+    redis.watcher = None
+    await redis.execute("GET", key)
+    assert [command for command, _ in told] == [("SET", key, 1), ("LPUSH", key, 1)]
+    assert (told[0][1].result(), type(told[1][1].exception())) == (b"OK", ResponseError)
