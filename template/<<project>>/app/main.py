@@ -1,6 +1,7 @@
 """The service put together: the public application and the internal one."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 from typing import cast
 
@@ -42,8 +43,10 @@ def create_api(service: Service) -> FastAPI:
         if pattern.routes:
             pattern.routes(api.router, service)  # no include_router: it costs at every request
     errors.install(api)
+    public_reads = service.settings(AuthSettings).public_reads
+    describe_security(api, public_reads=public_reads, open_routes=service.open_routes)
+    _describe_patterns(api, service)
     describe_errors(api)
-    describe_security(api, public_reads=service.settings(AuthSettings).public_reads)
     return api
 
 
@@ -83,6 +86,21 @@ def create_internal_app(service: Service, api: FastAPI | None = None) -> Starlet
     if api and service.core.serve_docs:
         routes += _documentation(api, service)
     return Starlette(routes=routes)
+
+
+def _describe_patterns(api: FastAPI, service: Service) -> None:
+    """Let `api.openapi()` tell what the patterns have to add."""
+    plain = api.openapi
+
+    @cache
+    def openapi() -> dict[str, Any]:
+        document = plain()
+        for pattern in service.patterns:
+            if pattern.openapi:
+                pattern.openapi(document, service)
+        return document
+
+    api.openapi = openapi  # type: ignore[method-assign]
 
 
 def _documentation(api: FastAPI, service: Service) -> list[Route]:

@@ -55,6 +55,8 @@ class Pattern:
     settings:    its part of the environment
     resources:   what it opens at start and closes at the end, found by others with `service.get`
     routes:      adds what it serves on the public port
+    open:        the methods and paths of those that nobody has to be known for, such as a login
+    openapi:     adds to the API's document, as `api.openapi()` gives it
     internal:    what it serves on the internal port
     bodies:      which bodies may be larger than MAX_BODY_BYTES or take longer, by their path
     middleware:  wraps the application; the order stands in `app/patterns.py`
@@ -69,6 +71,8 @@ class Pattern:
     settings: type[Settings] | None = None
     resources: Callable[[Service], Sequence[Resource]] | None = None
     routes: Callable[[APIRouter, Service], None] | None = None
+    open: tuple[tuple[str, str], ...] = ()
+    openapi: Callable[[dict[str, Any], Service], None] | None = None
     internal: Callable[[Service], Sequence[Route]] | None = None
     bodies: Callable[[Service], Mapping[str, BodyBound]] | None = None
     middleware: Callable[[ASGIApp, Service], ASGIApp] | None = None

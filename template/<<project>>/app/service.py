@@ -54,6 +54,11 @@ class Service:
         assert isinstance(found, kind)
         return found
 
+    @property
+    def open_routes(self) -> frozenset[tuple[str, str]]:
+        """The methods and paths that nobody has to be known for."""
+        return frozenset(route for pattern in self.patterns for route in pattern.open)
+
     def seconds_left(self) -> float:
         """How long until the process is ended by force; infinite while nobody has asked for it."""
         return self.ends_at - monotonic()

@@ -69,15 +69,18 @@ def serve(servers: Running) -> int:
     key, entry = new_key("developer", "standard", ["read", "write"])
     known = os.environ.get("AUTH_API_KEYS")
     os.environ["AUTH_API_KEYS"] = f"{known},{entry}" if known else entry
+    said = {"API key": f"{key} (of this run)"}
     if "migrate" in COMMANDS:
         COMMANDS["migrate"].run(Namespace())
     if any(variable in servers.embedded for variable in _of_patterns("SEEDED")):
         COMMANDS["seed"].run(Namespace())
+        for prepare in _of_patterns("PREPARE"):
+            said |= prepare()
     sys.stdout.flush()
     names = [name for name in PROCESSES if name == "api" or name in COMMANDS]
     with _running(names) as running:
         _await_ready(running[0])
-        _say(servers.said, key)
+        _say(servers.said | said, key)
         _restart_on_change(names, running)
     return 0
 
@@ -128,14 +131,13 @@ def _await_ready(api: Process) -> None:
     raise ServersError(f"The service is not ready after {READY_TIMEOUT_S} seconds; see {url}")
 
 
-def _say(servers: dict[str, str], key: str) -> None:
+def _say(more: dict[str, str], key: str) -> None:
     public = f"http://127.0.0.1:{os.environ['PORT']}"
     internal = f"http://127.0.0.1:{os.environ['INTERNAL_PORT']}"
     lines = {
         NAME: public,
         "Internal": f"{internal}/docs, /readyz, /metrics",
-        **servers,
-        "API key": f"{key} (of this run)",
+        **more,
     }
     width = max(map(len, lines)) + 2
     print("", *(f"{title:{width}}{text}" for title, text in lines.items()), "", sep="\n")

@@ -38,12 +38,9 @@ class Request:
 
     def wire(self, key: str) -> bytes:
         """The request as it is sent."""
-        head = [
-            f"{self.method} {self.path} HTTP/1.1",
-            "Host: proofs",
-            f"X-API-Key: {key}",
-            *self.headers,
-        ]
+        head = [f"{self.method} {self.path} HTTP/1.1", "Host: proofs", *self.headers]
+        if key:
+            head.append(f"X-API-Key: {key}")
         if self.body:
             head += ["Content-Type: application/json", f"Content-Length: {len(self.body)}"]
         return "\r\n".join([*head, "", ""]).encode() + self.body
@@ -54,9 +51,9 @@ def get(path: str) -> Request:
     return Request("GET", path)
 
 
-def send(method: str, path: str, document: Any) -> Request:
-    """A request with a JSON body."""
-    return Request(method, path, json.dumps(document).encode())
+def send(method: str, path: str, document: Any, *headers: str) -> Request:
+    """A request with a JSON body, and lines of further headers."""
+    return Request(method, path, json.dumps(document).encode(), headers)
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,8 @@ class Connection:
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         pairs = (line.partition(":") for line in head.split("\r\n") if line)
         headers = {name.lower(): value.strip() for name, _, value in pairs}
-        body = await self._reader.readexactly(int(headers["content-length"]))
+        length = 0 if status == 204 else int(headers["content-length"])
+        body = await self._reader.readexactly(length)
         return Answer(status, headers, body)
 
 

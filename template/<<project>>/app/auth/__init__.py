@@ -39,7 +39,13 @@ def _middleware(app: ASGIApp, service: Service) -> ASGIApp:
     settings = service.settings(AuthSettings)
     issuer = settings.issuer()
     tokens = Tokens(issuer, service.get(KeySet)) if issuer else None
-    return Authentication(app, settings.principals(), tokens, public_reads=settings.public_reads)
+    return Authentication(
+        app,
+        settings.principals(),
+        tokens,
+        public_reads=settings.public_reads,
+        open_routes=service.open_routes,
+    )
 
 
 pattern = Pattern(

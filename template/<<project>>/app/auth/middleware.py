@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from collections.abc import Iterable
 from collections.abc import Mapping
 from hashlib import sha256
@@ -41,9 +42,11 @@ class Authentication:
 
     A request that is refused has the reason in `scope["refusal"]`.
 
-    Reads need the scope `read`, everything else `write`. Only OPTIONS and PUBLIC_PATHS pass
-    without credentials, and reads when `public_reads` is set; credentials that are sent must be
-    valid even so. `principals` are those with an API key, by its SHA-256.
+    Reads need the scope `read`, everything else `write`. Only OPTIONS, PUBLIC_PATHS and
+    `open_routes` (method and path) pass without credentials, and reads when `public_reads` is set;
+    credentials that are sent must be valid even so. `principals` are those with an API key, by its
+    SHA-256. Without credentials in a header the principal is the one that a layer further out has
+    found, if it has.
     """
 
     def __init__(
@@ -53,11 +56,13 @@ class Authentication:
         tokens: Tokens | None = None,
         *,
         public_reads: bool = False,
+        open_routes: Container[tuple[str, str]] = (),
     ) -> None:
         self._app = app
         self._principals = principals
         self._tokens = tokens
         self._public_reads = public_reads
+        self._open_routes = open_routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -73,14 +78,20 @@ class Authentication:
 
     async def _admit(self, scope: Scope, reads: bool) -> None:
         credential = _credential(scope["headers"])
-        if credential is None:
-            if reads and self._public_reads:
-                return
+        if credential is not None:
+            principal = await self._principal(*credential)
+        elif found := scope.get("principal"):
+            principal = found
+        elif (reads and self._public_reads) or self._is_open(scope):
+            return
+        else:
             raise Refused(Refusal.MISSING)
-        principal = await self._principal(*credential)
         if ("read" if reads else "write") not in principal.scopes:
             raise Refused(Refusal.SCOPE)
         scope["principal"] = principal
+
+    def _is_open(self, scope: Scope) -> bool:
+        return (scope.get("method"), scope["path"]) in self._open_routes
 
     async def _principal(self, credential: bytes, is_key: bool) -> Principal:
         if is_key or self._tokens is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from fastapi import FastAPI
@@ -20,26 +21,30 @@ _REFUSALS = {
 }
 
 
-def describe_security(api: FastAPI, *, public_reads: bool) -> None:
+def describe_security(
+    api: FastAPI, *, public_reads: bool, open_routes: Container[tuple[str, str]] = ()
+) -> None:
     """Let `api.openapi()` tell what the middleware asks for."""
     plain = api.openapi
 
     def openapi() -> dict[str, Any]:
         document = plain()
         if "security" not in document:
-            _describe(document, public_reads)
+            _describe(document, public_reads, open_routes)
         return document
 
     api.openapi = openapi  # type: ignore[method-assign]
 
 
-def _describe(document: dict[str, Any], public_reads: bool) -> None:
+def _describe(
+    document: dict[str, Any], public_reads: bool, open_routes: Container[tuple[str, str]]
+) -> None:
     document.setdefault("components", {})["securitySchemes"] = _SCHEMES
     document["security"] = _EITHER
     for path, operations in document.get("paths", {}).items():
         for method, operation in operations.items():
             reads = method in ("get", "head")
-            if reads and path in PUBLIC_PATHS:
+            if (reads and path in PUBLIC_PATHS) or (method.upper(), path) in open_routes:
                 operation["security"] = []
                 continue
             if reads and public_reads:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -27,6 +28,7 @@ from app.cache.reads import REFRESH
 from app.cache.settings import CacheSettings
 from app.cache.source import Source
 from app.redis import RedisClient
+from app.unit_of_work import again_when_committed
 
 
 class Cache:
@@ -138,6 +140,7 @@ class Cache:
         reads from the source until the deletion is sent.
         """
         if keys:
+            again_when_committed(partial(self.delete, *keys))
             names = [self._prefix + key for key in keys]
             self._fill.forget(names)
             await self._invalidation.delete(names)
@@ -147,6 +150,7 @@ class Cache:
 
         Walks through all keys of the Redis database; a namespace does the same in one step.
         """
+        again_when_committed(partial(self.delete_pattern, pattern))
         self._fill.forget_all()
         await self._invalidation.delete_pattern(escape(self._prefix) + pattern)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from os import urandom
 
 from redis.exceptions import RedisError
@@ -18,6 +19,7 @@ from app.cache.reads import HIT
 from app.cache.reads import MISS
 from app.cache.reads import REFRESH
 from app.redis import RedisClient
+from app.unit_of_work import again_when_committed
 
 FIND_TRIES = 3
 
@@ -69,6 +71,7 @@ class Namespace:
         """As `Cache.delete`; with Redis away the whole namespace is forgotten."""
         if not keys:
             return
+        again_when_committed(partial(self.delete, *keys))
         try:
             current = await self._redis.execute("GET", self._name)
         except RedisError:
@@ -82,6 +85,7 @@ class Namespace:
 
     async def invalidate(self) -> None:
         """Forget every key of the namespace: the next reader begins a new version."""
+        again_when_committed(self.invalidate)
         self._version = _new_version()
         await self._invalidation.delete([self._name])
 

@@ -4,10 +4,11 @@ from app.database.migrations import MIGRATION_COMMANDS
 from app.database.pool import Database
 from app.database.settings import DatabaseSettings
 from app.database.statement import Statement
+from app.database.transaction import Transaction
 from app.pattern import Check
 from app.pattern import Pattern
 
-__all__ = ["Database", "DatabaseSettings", "Statement", "pattern"]
+__all__ = ["Database", "DatabaseSettings", "Statement", "Transaction", "pattern"]
 
 pattern = Pattern(
     name="database",

@@ -36,6 +36,10 @@ from app.database.lend import release
 from app.database.open import open_pool
 from app.database.settings import DatabaseSettings
 from app.database.statement import Statement
+from app.database.transaction import JoinedConnection
+from app.database.transaction import Transaction
+from app.database.transaction import joined
+from app.database.transaction import transaction_on
 from app.http.errors import Unavailable
 from app.http.logs import log
 
@@ -88,9 +92,12 @@ class Database:
         """The rows of one statement, which is committed by itself when this returns.
 
         A read whose connection breaks is tried again on another one. Within a `session` block
-        this would need a second connection, and would not see what the session has written.
+        this would need a second connection, and would not see what the session has written. Within
+        a `transaction` block it is part of that.
         """
         arguments = statement.arguments(values)
+        if transaction := joined():
+            return await self._ask(transaction.connection, statement, arguments)
         attempt = 1
         while True:
             try:
@@ -109,8 +116,16 @@ class Database:
         return rows[0] if rows else None
 
     def session(self) -> AbstractAsyncContextManager[AsyncSession]:
-        """A transaction with SQLAlchemy: committed at the end of the block, undone if it raises."""
+        """A transaction with SQLAlchemy: committed at the end of the block, undone if it raises.
+        Within a `transaction` block it is a savepoint of that."""
         return self._sessions.begin()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """One transaction for every `fetch` and `session` of this task within the block, for what
+        wraps code that knows nothing of it: committed at the end, undone if it raises."""
+        async with self.connection() as connection, transaction_on(connection) as transaction:
+            yield transaction
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
@@ -147,9 +162,21 @@ class Database:
         proxy = await self._acquire()
         connection: PooledConnection = proxy._con
         connection.clean = True
+        ok = False
+        try:
+            rows = await self._ask(connection, statement, arguments)
+            ok = True
+        finally:
+            if not (ok and hand_back(proxy)):
+                await release(self._pool, proxy)
+        return rows
+
+    async def _ask(
+        self, connection: asyncpg.Connection, statement: Statement, arguments: list[Any]
+    ) -> list[asyncpg.Record]:
         ok, started = False, perf_counter()
         try:
-            rows = await connection.fetch(statement.sql, *arguments)
+            rows: list[asyncpg.Record] = await connection.fetch(statement.sql, *arguments)
             ok = True
         except Exception as error:
             lost = connection.is_closed()
@@ -158,8 +185,6 @@ class Database:
             raise
         finally:
             self._clock.stop(statement.duration, statement.name, started, ok)
-            if not (ok and hand_back(proxy)):
-                await release(self._pool, proxy)
         return rows
 
     async def _acquire(self) -> Any:
@@ -175,6 +200,8 @@ class Database:
             raise Away from error
 
     async def _lend(self) -> LentConnection:
+        if transaction := joined():
+            return JoinedConnection(self._pool, transaction)
         return LentConnection(self._pool, await self._acquire())
 
     def _make_engine(self) -> AsyncEngine:

@@ -22,7 +22,7 @@ _DIALECT: Dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]
 
 # Calls that leave something behind in the session although the statement looks harmless.
 _SESSION_STATE = re.compile(
-    r"\bset_config\b|\bsetseed\b|\bpg_\w*advisory\w*lock|\bpg_temp\b|\bdblink_connect",
+    r"\bset_config\b|\bsetseed\b|\bpg_(?!\w*_xact_)\w*advisory\w*lock|\bpg_temp\b|\bdblink_connect",
     re.IGNORECASE,
 )
 

@@ -126,7 +126,7 @@ def _key_of(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
         if name == b"idempotency-key":
             if not _KEY.fullmatch(value):
-                raise HTTPException(422, "Idempotency-Key has 1 to 128 visible characters.")
+                raise HTTPException(400, "Idempotency-Key has 1 to 128 visible characters.")
             return f"{scope['principal'].id} {value.decode()}"
     return None
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from contextlib import nullcontext
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any
 from typing import Self
@@ -22,11 +23,13 @@ from app.queue.attempt import Attempt
 from app.queue.batches import Batches
 from app.queue.batches import NewJob
 from app.queue.enqueue import CHANNEL
+from app.queue.enqueue import ENQUEUE
 from app.queue.enqueue import ENQUEUE_ONCE
 from app.queue.enqueue import INSERT
 from app.queue.enqueue import INSERT_ONCE
 from app.queue.enqueue import NOTIFY
 from app.queue.kinds import Kind
+from app.unit_of_work import present
 
 # NOTIFY takes a lock that makes the commits of all who use it wait for each other, so it is no part
 # of the transaction; and once is enough for all that were enqueued in this time.
@@ -85,7 +88,8 @@ class Queue:
     ) -> int:
         """Enqueue a job; its id. Unavailable when it cannot be said whether it is enqueued.
 
-        session:  enqueue in its transaction, and only if that is committed; else at once
+        session:  enqueue in its transaction, and only if that is committed; without one in the
+                  `transaction` block of this task, else at once
         key:      of this kind only one job has it, until QUEUE_KEY_TTL_S after it is done; later
                   ones get its id, or KeyTaken when their payload is another one
         delay_s:  before which it is not done, at most ten years
@@ -110,6 +114,8 @@ class Queue:
             made: int = (await session.execute(INSERT, _values(job))).scalar_one()
             self._announce_at_commit(session)
             return made
+        if present():
+            return await self._join(job)
         return await self._batches.enqueue(job)
 
     def announce(self) -> None:
@@ -118,6 +124,15 @@ class Queue:
             self._announcing = asyncio.create_task(self._announce())
         else:
             self._more = True
+
+    async def _join(self, job: NewJob) -> int:
+        """Enqueue as a part of the transaction that this task is in."""
+        columns = {name: [value] for name, value in zip(NewJob._fields, job, strict=True)}
+        [row] = await self._database.fetch(ENQUEUE, **columns)
+        announce = self._when_committed()
+        announce()
+        made: int = row[0]
+        return made
 
     async def _once(self, values: dict[str, Any], session: AsyncSession | None) -> int:
         for _ in range(2):
@@ -137,14 +152,22 @@ class Queue:
         if session:
             self._announce_at_commit(session)
         else:
-            self.announce()
+            announce = self._when_committed()
+            announce()
         found: int = job_id
         return found
 
     def _announce_at_commit(self, session: AsyncSession) -> None:
         if "queue" not in session.info:
             session.info["queue"] = True
-            event.listen(session.sync_session, "after_commit", lambda _: self.announce())
+            announce = self._when_committed()
+            event.listen(session.sync_session, "after_commit", lambda _: announce())
+
+    def _when_committed(self) -> Callable[[], None]:
+        """What announces: later, if this task is in a transaction that is not committed yet."""
+        if unit := present():
+            return partial(unit.after_commit, self.announce)
+        return self.announce
 
     async def _announce(self) -> None:
         while True:

@@ -7,6 +7,7 @@ from app.redis.client import RedisClient as RedisClient
 from app.redis.client import Script as Script
 from app.redis.outage import RedisUnavailable as RedisUnavailable
 from app.redis.settings import RedisSettings as RedisSettings
+from app.redis.settings import usable_url as usable_url
 from app.service import Service
 
 

@@ -139,6 +139,34 @@ async def test_only_health_is_public_and_only_to_read() -> None:
         assert (await call(private, path=path)).status == 401, path
 
 
+async def test_what_is_open_is_so_for_that_method_and_path_alone() -> None:
+    app = Authentication(reached, PRINCIPALS, open_routes={("POST", "/login")})
+    assert (await call(app, "POST", "/login")).body == b"anonymous"
+    for method, path in (("PUT", "/login"), ("GET", "/login"), ("POST", "/login/"), ("POST", "/")):
+        assert_refused(await call(app, method, path), 401, None)
+    assert_refused(await call(app, "POST", "/login", bearer(UNKNOWN)), 401, "invalid_token")
+    assert (await call(app, "POST", "/login", bearer(FULL))).body == b"key:full"
+
+
+@pytest.mark.parametrize(
+    ("scopes", "method", "status"),
+    [("read", "GET", 200), ("read", "POST", 403), ("write", "POST", 200), ("write", "GET", 403)],
+)
+async def test_a_layer_further_out_may_have_found_who_it_is(
+    scopes: str, method: str, status: int
+) -> None:
+    async def outer(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["principal"] = Principal("user:7", "standard", frozenset({scopes}))
+        await private(scope, receive, send)
+
+    answer = await call(outer, method)
+    assert answer.status == status
+    assert status != 200 or answer.body == b"user:7"
+    # credentials in a header count, whatever was found
+    assert (await call(outer, method, headers=bearer(FULL))).body == b"key:full"
+    assert (await call(outer, method, headers=bearer(UNKNOWN))).status == 401
+
+
 async def test_options_passes_and_has_no_principal() -> None:
     answer = await call(private, "OPTIONS", headers=bearer(UNKNOWN))
     assert (answer.status, answer.body) == (200, b"anonymous")

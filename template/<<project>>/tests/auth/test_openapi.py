@@ -39,3 +39,16 @@ def test_both_schemes_are_described(public_reads: bool) -> None:
 def test_public_reads_need_nothing() -> None:
     assert document(public_reads=True)["paths"]["/items"]["get"]["security"] == [{}, *EITHER]
     assert "security" not in document(public_reads=False)["paths"]["/items"]["get"]
+
+
+def test_what_is_open_needs_nothing() -> None:
+    api = FastAPI()
+
+    @api.get("/login")
+    @api.post("/login")
+    async def handler() -> None: ...
+
+    describe_security(api, public_reads=False, open_routes={("POST", "/login")})
+    operations = api.openapi()["paths"]["/login"]
+    assert operations["post"]["security"] == []
+    assert "security" not in operations["get"]

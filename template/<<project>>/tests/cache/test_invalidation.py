@@ -1,12 +1,14 @@
 """What was deleted is not served, whatever was under way and whatever Redis does meanwhile."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from app.cache import invalidation
+from app.unit_of_work import UnitOfWork
 from tests.cache.conftest import Process
 from tests.cache.conftest import Source
 from tests.cache.conftest import StartProcess
@@ -227,3 +229,27 @@ async def test_a_process_that_has_no_time_left_says_what_is_lost(start: StartPro
         async with asyncio.timeout(2):
             await ending.cache.__aexit__(None, None, None)
     assert logs == [{"event": "cache_invalidations_lost", "log_level": "error", "count": 2}]
+
+
+@pytest.mark.parametrize("by", ["delete", "pattern", "namespace", "version"])
+async def test_what_is_not_committed_yet_is_deleted_once_more_when_it_is(
+    start: StartProcess, by: str
+) -> None:
+    """Between the deletion and the commit, somebody else still reads and stores what was."""
+    reader, writer = await start(), await start()
+    source = Source(b"old")
+    reads, deletes = reader.cache, writer.cache
+    act: Any = {
+        "delete": lambda: deletes.delete("key"),
+        "pattern": lambda: deletes.delete_pattern("k*"),
+        "namespace": lambda: deletes.namespace("all").delete("key"),
+        "version": lambda: deletes.namespace("all").invalidate(),
+    }[by]
+    read = reads.namespace("all").get if by in ("namespace", "version") else reads.get
+    work = UnitOfWork()
+    with work.begun():
+        await act()
+        assert await read("key", source.load) == b"old"
+        source.value = b"new"
+    await work.committed()
+    assert await read("key", source.load) == b"new"

@@ -93,6 +93,11 @@ def test_what_cannot_be_run_as_it_is_is_refused(query: Any, said: str) -> None:
         Statement("bad", query)
 
 
+def test_a_lock_that_ends_with_its_transaction_is_no_state() -> None:
+    for lock in (func.pg_advisory_xact_lock, func.pg_try_advisory_xact_lock_shared):
+        assert "xact" in Statement("lock", select(lock(bindparam("key"))), read=False).sql
+
+
 def test_two_parameters_of_one_name_are_refused() -> None:
     with pytest.raises(CompileError, match="'n'"):
         Statement("bad", update(PROBE).values(n=5).where(PROBE.c.n == N))

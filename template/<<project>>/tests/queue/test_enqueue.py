@@ -27,6 +27,7 @@ from app.queue.kinds import LARGEST_PAYLOAD
 from tests.queue.conftest import WORK
 from tests.queue.conftest import Table
 from tests.queue.conftest import Work
+from tests.queue.conftest import until
 
 pytestmark = pytest.mark.anyio
 
@@ -51,6 +52,28 @@ def queries(statement: str) -> float:
     """How often a statement was run."""
     name = "database_query_duration_seconds_count"
     return REGISTRY.get_sample_value(name, {"statement": statement}) or 0
+
+
+@pytest.mark.parametrize("key", [None, "a"])
+async def test_a_job_of_a_transaction_block_is_committed_or_undone_with_it(
+    database: Database, queue: Queue, table: Table, key: str | None
+) -> None:
+    announced = queries("job_notify")
+    with pytest.raises(ZeroDivisionError):
+        async with database.transaction():
+            await queue.enqueue(WORK, Work(1), key=key)
+            raise ZeroDivisionError
+    assert await table.rows() == []
+    async with database.transaction():
+        made = await queue.enqueue(WORK, Work(2), key=key, delay_s=60, priority=3)
+        async with database.session() as session:
+            await queue.enqueue(WORK, Work(3), session=session)
+        assert await table.rows() == []
+        assert queue._announcing is None, "before the commit there is nothing to tell"
+    rows = await table.rows()
+    assert [row["payload"] for row in rows] == ['{"n":2,"text":""}', '{"n":3,"text":""}']
+    assert (rows[0]["id"], rows[0]["state"], rows[0]["priority"]) == (made, "delayed", 3)
+    await until(lambda: queries("job_notify") > announced, "it is announced")
 
 
 async def test_a_job_is_stored_as_it_was_asked_for(queue: Queue, table: Table) -> None:

@@ -9,7 +9,12 @@ import asyncpg
 import httpx2
 import pytest
 
+from app.auth.keys import new_key
 from app.database import Database
+from app.main import create_api
+from app.main import create_app
+from app.patterns import MIDDLEWARE
+from app.patterns import PATTERNS
 from app.queue.example import Mail
 from app.queue.example import welcome
 from app.queue.settings import QueueSettings
@@ -87,10 +92,21 @@ async def test_a_repeated_request_makes_no_second_job(
     assert len(await table.rows()) == 1
 
 
-async def test_somebody_elses_key_is_another(client: httpx2.AsyncClient, table: Table) -> None:
-    await client.post("/jobs", json={"userId": 1}, headers={"Idempotency-Key": "a"})
-    await table.change("key = replace(key, 'tests', 'others')")
-    await client.post("/jobs", json={"userId": 2}, headers={"Idempotency-Key": "a"})
+async def test_somebody_elses_key_is_another(
+    monkeypatch: pytest.MonkeyPatch, servers: dict[str, str], table: Table
+) -> None:
+    made = [new_key(name, "standard", ["write"]) for name in ("ann", "bob")]
+    monkeypatch.setenv("AUTH_API_KEYS", ",".join(entry for _, entry in made))
+    service = Service(PATTERNS)
+    transport = httpx2.ASGITransport(create_app(service, create_api(service), MIDDLEWARE))
+    async with (
+        service.running(),
+        httpx2.AsyncClient(transport=transport, base_url="http://service") as client,
+    ):
+        for number, (key, _) in enumerate(made, 1):
+            headers = {"X-API-Key": key, "Idempotency-Key": "a"}
+            answer = await client.post("/jobs", json={"userId": number}, headers=headers)
+            assert answer.status_code == 202
     assert len(await table.rows()) == 2
 
 
@@ -103,10 +119,10 @@ async def test_what_is_no_job_is_422(client: httpx2.AsyncClient, table: Table, b
 
 
 @pytest.mark.parametrize("key", ["", "x" * 129, "a b", "é"])
-async def test_what_is_no_key_is_422(client: httpx2.AsyncClient, table: Table, key: str) -> None:
+async def test_what_is_no_key_is_400(client: httpx2.AsyncClient, table: Table, key: str) -> None:
     headers = {b"Idempotency-Key": key.encode()}
     answer = await client.post("/jobs", json={"userId": 1}, headers=headers)
-    assert answer.status_code == 422
+    assert answer.status_code == 400
     assert await table.rows() == []
 
 

@@ -178,5 +178,5 @@ async def test_a_failure_says_what_is_left(service: Service) -> None:
 
 async def test_it_wraps_authentication() -> None:
     names = [pattern.name for pattern in MIDDLEWARE]
-    assert names.index("auth") == names.index("rate_limit") + 1
-    assert names[names.index("auth") + 1] == "rate_limit"
+    kept = [name for name in names if name in ("auth", "rate_limit")]
+    assert kept == ["rate_limit", "auth", "rate_limit"]
