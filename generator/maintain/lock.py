@@ -72,11 +72,26 @@ def refuse_other_hosts(lock: str) -> None:
 
 
 def subsets(catalogue: Catalogue) -> Iterator[tuple[str, ...]]:
-    """The sets of patterns to prove a lock for: all when few, else none, each, each pair, all."""
+    """The sets of patterns to prove a lock for: all when few, else none, each, some pairs, all.
+
+    Of the pairs that require the same packages only the first.
+    """
     menu = catalogue.menu
     few = len(menu) <= EVERY_SUBSET_UP_TO
+    seen: set[frozenset[tuple[Section, str]]] = set()
     for size in range(len(menu) + 1) if few else (0, 1, 2, len(menu)):
-        yield from combinations(menu, size)
+        for chosen in combinations(menu, size):
+            required = frozenset(_required(catalogue, chosen))
+            if few or size != 2 or required not in seen:
+                yield chosen
+            seen.add(required)
+
+
+def _required(catalogue: Catalogue, chosen: Iterable[str]) -> Iterator[tuple[Section, str]]:
+    for name in catalogue.enabled(chosen):
+        pattern = catalogue.patterns[name]
+        yield from (("dependencies", line) for line in pattern.dependencies)
+        yield from (("dev_dependencies", line) for line in pattern.dev_dependencies)
 
 
 def prove(source: Path, work: Path, patterns: Iterable[str]) -> None:
