@@ -60,7 +60,7 @@ AGE = Statement(
 
 
 def begin(kinds: Iterable[str]) -> None:
-    """Have the counters of these kinds begin at 0: Prometheus does not see the first step of one that begins at 1."""
+    """Have the counters of these kinds begin at 0: Prometheus misses the step to a first value."""
     for kind in (*kinds, "other"):
         for counter in (RETRIES, CRASHES, DEAD):
             counter.labels(kind)

@@ -25,7 +25,7 @@ LAST = Gauge("scheduler_last_tick_seconds", "The last tick that made a job", ["s
 
 
 def begin(schedules: Iterable[str]) -> None:
-    """Have the counters begin at 0: Prometheus does not see the first step of one that begins at 1."""
+    """Have the counters begin at 0: Prometheus misses the step to a first value."""
     for schedule in schedules:
         MISSED.labels(schedule)
         FAILURES.labels(schedule)

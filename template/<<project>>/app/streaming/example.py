@@ -146,7 +146,7 @@ def add_routes(api: APIRouter, streams: Streams, made: Made = nobody_cares) -> N
     @api.get(
         PATH,
         tags=["items"],
-        response_class=CsvExport,
+        response_class=Response,
         responses={200: {"content": _CSV}, 503: _REFUSALS[503]},
     )
     async def export_items(request: Request) -> Response:
