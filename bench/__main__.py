@@ -22,7 +22,9 @@ from tests.proofs.harness.service import sync
 
 HERE = Path(__file__).parent
 BUILD = Path(os.environ.get("BENCH_BUILD") or HERE.parent / "build/bench").resolve()
-SCENARIOS = "user_hit,items_page,items_page_gzip,items_fields,item_create,items_bulk,job_enqueue,mixed"
+SCENARIOS = (
+    "user_hit,items_page,items_page_gzip,items_fields,item_create,items_bulk,job_enqueue,mixed"
+)
 
 
 def build_service(folder: Path) -> None:
