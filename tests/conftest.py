@@ -9,7 +9,6 @@ import pytest
 from tests.proofs.harness.table import Table
 from tests.proofs.harness.table import markdown
 
-
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's background job ignores Ctrl-C, and so would everything that a test starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
