@@ -59,6 +59,15 @@ class Change:
         """The files of one class."""
         return [file for file in self.files if file.kind == kind]
 
+    @property
+    def touched(self) -> set[str]:
+        """The paths whose entry in the index becomes another."""
+        return {
+            path
+            for path in self.ours.keys() | self.result.keys()
+            if self.ours.get(path) != self.result.get(path)
+        } | self.stages.keys()
+
     def diff(self) -> str:
         """What would change in the service's files, as text."""
         return self.scratch.diff(self.ours, self.result)
@@ -86,8 +95,10 @@ def merged(
     as `work_out` does, and may rewrite line ends in the two renders.
     """
     scratch = Scratch(folder, service.objects, service.object_format, service.conflict_style)
-    ignored = policies.ignored(service, _names(base, target))
     change = Change(scratch, *lineends.kept(service, scratch, base, target))
+    names = _names(base, target)
+    policies.require_no_submodule(change.ours, names)
+    ignored = policies.ignored(service, names)
     scratch.size_markers(markers.unusual(service.folder, [*change.ours, *change.theirs]))
     for path in sorted(ignored):
         before, after = change.base.pop(path, None), change.theirs.pop(path, None)

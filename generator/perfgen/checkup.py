@@ -87,7 +87,7 @@ def _lock(service: Service) -> list[str]:
     shared = [parent for parent in folder.parents if parent.is_relative_to(service.top)]
     if not (folder / "uv.lock").exists() and any((one / "uv.lock").exists() for one in shared):
         return []  # of a workspace, whose lock is not the service's affair
-    return [f"{misfit}: run `uv lock`" for misfit in lockfit.misfits(folder)]
+    return [f"{misfit}: run `make lock` (uv lock)" for misfit in lockfit.misfits(folder)]
 
 
 def _template(project: Path, output: Output) -> list[Verdict]:

@@ -40,7 +40,7 @@ def compare(project: Path, names: list[str], exit_code: bool, output: Output) ->
                 drift = drifts.find(service, recorded, newest, folder)
             if why:
                 drift.notes.insert(0, f"The newest template is not compared: {why}")
-            if unfinished.left(service):
+            if (left := unfinished.left(service)) and left.plan:
                 drift.notes.append(
                     "An earlier change is not committed; the files are as it left them."
                 )

@@ -15,8 +15,9 @@ def proceed(project: Path, output: Output) -> int:
     with service.locked(), signals.waiting():
         made = unfinished.proceed(service)
     command = f'git commit -m "{made.message}"'
-    output.say(f"All conflicts are resolved.\n\nNext:\n  {command}")
-    output.result({"path": str(service.folder), "next": [command]})
+    output.say("\n".join(["All conflicts are resolved.", *made.reminders]))
+    output.say(f"\nNext:\n  {command}")
+    output.result({"path": str(service.folder), "notes": made.reminders, "next": [command]})
     return DONE
 
 

@@ -38,7 +38,7 @@ class Evolution:
     def select(self, choose: Callable[[Catalogue, list[str]], Selection]) -> int:
         """Change which patterns the service has, at the version it is of; the exit code."""
         service = Service.open(self.project)
-        with unfinished.ready(service, dry_run=self.dry_run):
+        with unfinished.ready(service):
             return versions.at_recorded(
                 service,
                 lambda source: self._evolve(service, source, source, choose),
@@ -48,7 +48,7 @@ class Evolution:
     def update(self, to: str | None) -> int:
         """Go to another version, the newest when None; the exit code."""
         service = Service.open(self.project)
-        with unfinished.ready(service, dry_run=self.dry_run):
+        with unfinished.ready(service):
             return versions.at_both(
                 service,
                 to,
@@ -110,7 +110,8 @@ class Evolution:
         told = notices(change, recorded, wanted)
         written = not self.dry_run and not change.empty
         if written:
-            landing.land(service, change, self.command, self._message(recorded, wanted))
+            message = self._message(recorded, wanted)
+            landing.land(service, change, self.command, message, told.to_run())
         following = telling.following(change, self._message(recorded, wanted)) if written else []
         with self.output.best_effort():
             telling.tell_files(change.files, self.output, whole=self.dry_run)

@@ -11,7 +11,8 @@ from perfgen.errors import MISTAKE
 from perfgen.errors import Fault
 from perfgen.errors import Refused
 
-# Variables that a surrounding `git` command (a hook, an alias) leaves behind: they point at another repository.
+# Variables that a surrounding `git` command (a hook, an alias) leaves behind: they point at another repository,
+# or have our paths read otherwise.
 _REPOSITORY = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -21,6 +22,10 @@ _REPOSITORY = (
     "GIT_COMMON_DIR",
     "GIT_NAMESPACE",
     "GIT_PREFIX",
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_NOGLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS",
 )
 # perfgen's own repositories know nothing of the user's hooks, filters, attributes and signing.
 ALONE = {

@@ -6,6 +6,7 @@ The renames happen under git's own `index.lock`; what fails on the way is undone
 import os
 import shutil
 from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from perfgen import git
@@ -26,18 +27,23 @@ _GITLINK = "160000"
 _ATTEMPTS = 5  # at an index that others write at the same time
 
 
-def land(service: Service, change: Change, command: str, message: str) -> None:
+def land(
+    service: Service, change: Change, command: str, message: str, reminders: Sequence[str] = ()
+) -> None:
     """Bring `change` into files and index, staged; conflicts as unmerged entries. All of it, or nothing.
 
-    Refused when something untracked is in the way, or a file or the index changes meanwhile.
+    `reminders` are told once its conflicts are resolved. Refused when something untracked is in the way, or a file
+    or the index changes meanwhile.
     """
     signals.hold()
     try:
+        # Not before something is to be written: what is over may lie in a stash, and come back.
+        unfinished.clear(service)
         _make_state(service)
         try:
             signals.release()
             try:
-                made = _prepare(service, change, command, message)
+                made = _prepare(service, change, command, message, reminders)
             finally:
                 signals.hold()
             _lock(service, change)
@@ -61,7 +67,9 @@ def _make_state(service: Service) -> None:
         ) from error
 
 
-def _prepare(service: Service, change: Change, command: str, message: str) -> Plan:
+def _prepare(
+    service: Service, change: Change, command: str, message: str, reminders: Sequence[str]
+) -> Plan:
     """Write what is new below the git folder: files, objects, index and the plan. All disk space is taken here."""
     state, prefix = service.state, service.prefix
     come = [
@@ -70,7 +78,11 @@ def _prepare(service: Service, change: Change, command: str, message: str) -> Pl
         if change.ours.get(path) != entry and entry.mode != _GITLINK
     ]
     gone = [path for path in change.ours if path not in change.result or path in set(come)]
-    leave = [prefix + path for path in gone if os.path.lexists(service.folder / path)]
+    leave = {
+        prefix + path: plan.fingerprint(service.folder / path)
+        for path in gone
+        if os.path.lexists(service.folder / path)
+    }
     made = Plan(
         head=service.head,
         command=command,
@@ -79,12 +91,14 @@ def _prepare(service: Service, change: Change, command: str, message: str) -> Pl
         landed={},
         marked=[prefix + path for path in change.stages if path in set(come)],
         conflicts=[prefix + path for path in change.stages],
+        indexed=[prefix + path for path in sorted(change.touched)],
         stays=[
             prefix + path
             for path in change.stages
             if path not in set(come) and (service.folder / path).is_file()
         ],
         message=message,
+        reminders=list(reminders),
         service=prefix,
     )
     room.require_seen(service, made)
@@ -127,13 +141,10 @@ def _write_index(service: Service, change: Change) -> None:
     """Write the index as it is to be beside a copy of the one that is; only what the change touches is another."""
     shutil.copyfile(service.index, service.state / "old-index")
     index = service.state / "index"
-    shutil.copyfile(service.index, index)
+    # With its time: by it git knows that it has to look again at files which were written in the same second.
+    shutil.copy2(service.index, index)
     gone = "0" * len(service.head)
-    touched = {
-        path
-        for path in change.ours.keys() | change.result.keys()
-        if change.ours.get(path) != change.result.get(path)
-    } | change.stages.keys()
+    touched = change.touched
     lines = [f"0 {gone} 0\t".encode() + _raw(service, path) for path in touched]
     for path in touched:
         stages = change.stages.get(path)
@@ -159,13 +170,17 @@ def _swap(service: Service, made: Plan) -> None:
     """
     state, top = service.state, service.top
     try:
-        if changed := service.dirty():
-            raise Refused(
-                f"{changed[0]} was changed while perfgen was at work.",
-                "Commit it, and run this again.",
-            )
+        _require_unchanged(service.dirty())
         for path in made.leave:
             plan.move(top / path, state / "old" / path)
+        # Somebody may have written between the two lines above.
+        _require_unchanged(
+            [
+                path
+                for path, was in made.leave.items()
+                if plan.fingerprint(state / "old" / path) != was
+            ]
+        )
         plan.remove_empty(top, [folder for path in made.leave for folder in plan.parents(path)])
         for path in made.come:
             plan.move(state / "new" / path, top / path)
@@ -181,6 +196,14 @@ def _swap(service: Service, made: Plan) -> None:
                 "Nothing was changed.",
             ) from error
         raise
+
+
+def _require_unchanged(changed: list[str]) -> None:
+    if changed:
+        raise Refused(
+            f"{changed[0]} was changed while perfgen was at work.",
+            "Commit it, and run this again.",
+        )
 
 
 def _take(lock: Path, prepared: Path) -> None:

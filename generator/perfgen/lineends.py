@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from perfgen.scratch import Scratch
 from perfgen.scratch import Tree
+from perfgen.service import ANSWERS
 from perfgen.service import Service
 
 
@@ -20,6 +21,7 @@ def kept(
     before, after = scratch.add(base), scratch.add(target)
     if ours is None:
         ours = scratch.tree(service.head, service.prefix)
+    ours = _own(ours)
     edited = [path for path in ours if ours[path] != before.get(path)]
     ends = _ends(service) if edited else {}
     changed = False
@@ -33,6 +35,12 @@ def kept(
     if changed:
         before, after = scratch.add(base), scratch.add(target)
     return before, ours, after
+
+
+def _own(tree: Tree) -> Tree:
+    """Without the services in its folders: they have their own changes."""
+    others = tuple(path.removesuffix(ANSWERS) for path in tree if path.endswith(f"/{ANSWERS}"))
+    return {path: entry for path, entry in tree.items() if not path.startswith(others)}
 
 
 def _ends(service: Service) -> dict[str, str]:

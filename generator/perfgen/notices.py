@@ -34,10 +34,15 @@ class Notices:
             told.append(f"New settings, see .env.example: {', '.join(self.new_settings)}")
         if self.removed_settings:
             told.append(f"Settings that are gone: {', '.join(self.removed_settings)}")
+        return told + self.to_run()
+
+    def to_run(self) -> list[str]:
+        """What is left to be run, for people."""
+        told = []
         if self.migrations:
             told.append(f"New migrations, run `make migrate`: {', '.join(self.migrations)}")
         if self.lock:
-            told.append("uv.lock is as you had it: run `uv lock`")
+            told.append("uv.lock is as you had it: run `make lock` (uv lock)")
         return told
 
 

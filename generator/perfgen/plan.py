@@ -30,20 +30,24 @@ class Plan:
 
     head: str  # the commit that it changes
     command: str
-    leave: list[str]  # files that are there and go, or make place for a new one
+    leave: dict[
+        str, str
+    ]  # files that are there and go, or make place for a new one; by `fingerprint`
     come: list[str]  # files that come
     landed: dict[str, str]  # what each that comes is, by `fingerprint`
     marked: list[str]  # files that come with conflict markers
     conflicts: list[str]  # files with unmerged entries in the index
+    indexed: list[str]  # files whose entries in the index become others: on disk or not
     stays: list[str] = field(default_factory=list)  # conflicts that keep the user's file
     folders: list[str] = field(default_factory=list)  # made for what comes
     message: str = ""  # for the commit
+    reminders: list[str] = field(default_factory=list)  # of what is to be run after it
     service: str = ""  # its folder
 
     @property
     def touched(self) -> set[str]:
         """All files that it concerns."""
-        return {*self.leave, *self.come, *self.conflicts}
+        return {*self.leave, *self.come, *self.indexed}
 
     def save(self, state: Path) -> None:
         """Write it down as about to be carried out: whole or not at all."""

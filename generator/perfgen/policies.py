@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from perfgen import git
 from perfgen import markers
 from perfgen import settingsfile
+from perfgen.errors import Refused
 from perfgen.service import ANSWERS
 from perfgen.service import READING
 from perfgen.service import Service
@@ -20,15 +22,15 @@ if TYPE_CHECKING:
     from perfgen.scratch import Tree
 
 _ASIDE = re.compile(r"(.+)~HEAD(?:_\d+)?")  # git's name for a file whose place became a folder
-_LINK = "120000"
+_LINK, _GITLINK = "120000", "160000"
 LOCK, SETTINGS = "uv.lock", ".env.example"
 
 
 def ignored(service: Service, names: list[str]) -> set[str]:
-    """Those of `names` that the repository's .gitignore keeps out; what is tracked is not among them."""
+    """Those of `names` that lie there untracked, and that the repository's .gitignore keeps out."""
     plain = git.configured({"core.excludesFile": os.devnull})
     # Git refuses names below a link; nothing of the template's can come there without a conflict anyway.
-    names = [name for name in names if not _below_a_link(service, name)]
+    names = [name for name in names if _lies_there(service, name)]
     data = b"".join(os.fsencode(name) + b"\0" for name in names)
     try:
         found = git.raw(
@@ -41,8 +43,22 @@ def ignored(service: Service, names: list[str]) -> set[str]:
     return {os.fsdecode(name) for name in found.split(b"\0") if name}
 
 
-def _below_a_link(service: Service, name: str) -> bool:
-    return any((service.folder / parent).is_symlink() for parent in PurePosixPath(name).parents)
+def require_no_submodule(ours: Tree, names: Iterable[str]) -> None:
+    """Refuse when one of `names` lies in a submodule: what is in there is another repository's."""
+    submodules = {path for path, entry in ours.items() if entry.mode == _GITLINK}
+    for name in names if submodules else ():
+        for folder in {str(parent) for parent in PurePosixPath(name).parents} & submodules:
+            raise Refused(
+                f"{folder} is a submodule, and the template has files there, such as {name}.",
+                "Move the submodule elsewhere: git mv.",
+            )
+
+
+def _lies_there(service: Service, name: str) -> bool:
+    folders = PurePosixPath(name).parents
+    return os.path.lexists(service.folder / name) and not any(
+        (service.folder / folder).is_symlink() for folder in folders
+    )
 
 
 def apply(change: Change) -> None:
@@ -74,7 +90,7 @@ def _settle_lock(change: Change) -> None:
         return
     if before != theirs:
         _settle(change, LOCK, change.ours)
-        change.kept[LOCK] = "you changed it; `uv lock` brings it up to date"
+        change.kept[LOCK] = "you changed it, and it is kept"
 
 
 def _settle_settings(change: Change) -> None:

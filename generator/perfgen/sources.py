@@ -22,7 +22,6 @@ from perfgen import releases
 from perfgen import resources
 from perfgen.errors import Fault
 from perfgen.errors import Refused
-from perfgen.errors import suggestion
 from perfgen.staging import in_temporary
 
 T = TypeVar("T")
@@ -259,5 +258,7 @@ def _chosen(wanted: str, known: dict[str, str]) -> str:
     for tag in (wanted, f"v{wanted}"):
         if tag in known:
             return tag
-    there = f"Known are {', '.join(sorted(known)) or 'none'}."
-    raise Refused(f"The template has no version {wanted}.", suggestion(wanted, known, there))
+    names = (tag.removeprefix("v") for tag in sorted(known))
+    raise Refused(
+        f"The template has no version {wanted}.", f"Known are {', '.join(names) or 'none'}."
+    )

@@ -66,10 +66,11 @@ def _drop_draft(path: Path) -> None:
 
 def _keep(service: Service, path: str) -> str:
     """Move what was written since out of the way, and say where it is."""
-    place = service.git_dir / "perfgen-kept" / path
+    common = service.objects.parent  # a linked work tree's own folder goes with it
+    place = common / "perfgen-kept" / path
     number = 1
     while os.path.lexists(place):
         number += 1
-        place = service.git_dir / f"perfgen-kept-{number}" / path
+        place = common / f"perfgen-kept-{number}" / path
     plan.move(service.top / path, place)
     return f"What you wrote into {path} since is kept as {place}."

@@ -5,6 +5,7 @@ import os
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from perfgen import git
 from perfgen import markers
@@ -12,6 +13,7 @@ from perfgen import plan
 from perfgen.errors import CONFLICTS
 from perfgen.errors import Refused
 from perfgen.plan import Plan
+from perfgen.service import READING
 from perfgen.service import Service
 from perfgen.undoing import undo_files
 
@@ -90,12 +92,10 @@ def _require_all_settled(service: Service) -> None:
 
 
 @contextlib.contextmanager
-def ready(service: Service, *, dry_run: bool) -> Iterator[None]:
+def ready(service: Service) -> Iterator[None]:
     """Within, `service` is fit for a change and nobody else's; refused when it is not. A dry run clears nothing."""
     with service.locked():
         require_none(service)
-        if not dry_run:
-            clear(service)
         service.require_clean()
         yield
 
@@ -172,6 +172,13 @@ def proceed(service: Service) -> Plan:
     if found.kind in (plan.SWAPPING, plan.ABORTING):
         require_none(service)
     made = found.plan
+    unmerged = [service.prefix + path for path in service.unmerged()]
+    foreign = [path for path in unmerged if path not in made.touched]
+    if foreign:
+        raise Unresolved(
+            f"{foreign[0]} is in a conflict that is not of this change.",
+            "Resolve it and `git add` it, then run this again.",
+        )
     touched = made.marked + made.conflicts
     sizes = markers.unusual(service.top, touched)
     for path in touched:
@@ -181,7 +188,6 @@ def proceed(service: Service) -> Plan:
                 f"{path} still has conflict markers.",
                 "Edit it so that it says what both sides meant, then run this again.",
             )
-    unmerged = [service.prefix + path for path in service.unmerged()]
     open_ones = [path for path in unmerged if not _decided(service, made, path)]
     if open_ones:
         raise Unresolved(
@@ -207,7 +213,8 @@ def _swapped(service: Service, made: Plan) -> bool:
     """Whether everything was in its place, the index too, when the change was killed.
 
     A git that has run since may have written the index anew, so what tells is that the lock, which
-    was the new index, is gone although all files have moved.
+    was the new index, is gone although all files have moved, and that not all is as it was in the index:
+    the user may have removed the lock, as git says.
     """
     prepared = (service.state / "index").read_bytes()
     if service.index.read_bytes() == prepared:
@@ -217,7 +224,18 @@ def _swapped(service: Service, made: Plan) -> bool:
         return False
     moved = [os.path.lexists(service.state / "old" / path) for path in made.leave]
     moved += [not os.path.lexists(service.state / "new" / path) for path in made.come]
-    return bool(moved) and all(moved)
+    if not moved or not all(moved):
+        return False
+    earlier = _entries(service, made, service.state / "old-index")
+    return _entries(service, made, service.index) != earlier
+
+
+def _entries(service: Service, made: Plan, index: Path) -> list[bytes]:
+    """What the `index` has of the files that the change touches."""
+    env = {**READING, "GIT_INDEX_FILE": str(index)}
+    lines = git.raw("ls-files", "-s", "-z", "--full-name", cwd=service.top, env=env).split(b"\0")
+    touched = made.touched
+    return [line for line in lines if line and os.fsdecode(line.split(b"\t", 1)[1]) in touched]
 
 
 def recover(service: Service, kept: list[str]) -> str:

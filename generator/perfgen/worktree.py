@@ -23,7 +23,7 @@ def lying(service: Service, scratch: Scratch, given: Iterable[str], folder: Path
     and the index that it takes into `folder`.
     """
     index = folder / "lying-index"
-    shutil.copyfile(service.index, index)
+    shutil.copy2(service.index, index)  # with its time, as landing.py does
     env = git.configured(_APART) | {
         "GIT_INDEX_FILE": str(index),
         "GIT_OBJECT_DIRECTORY": str(
@@ -32,6 +32,7 @@ def lying(service: Service, scratch: Scratch, given: Iterable[str], folder: Path
     }
     git.raw("add", "-u", "--", ".", cwd=service.folder, env=env)
     tree = _listed(service, env)
+    policies.require_no_submodule(tree, given)
     loose = [name for name in given if name not in tree and _is_file(service.folder / name)]
     ignored = policies.ignored(service, loose)
     data = b"".join(os.fsencode(name) + b"\0" for name in loose if name not in ignored)

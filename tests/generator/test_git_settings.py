@@ -42,6 +42,17 @@ def test_what_git_ignores_stays_with_a_note(service: Path, within: Run, git: Git
     assert (service / "added.txt").read_text() == "mine\n"
 
 
+def test_a_new_file_comes_although_gitignore_names_it(service: Path, within: Run, git: Git) -> None:
+    """As at first with `perfgen new`: other files of the template need it."""
+    (service / ".gitignore").write_text("*.log\nadded.txt\n")
+    commit(service, git)
+    done = within("update", cwd=service)
+    assert done.returncode == 0, done.stderr
+    assert "your .gitignore" not in done.stdout
+    assert git("ls-files", "added.txt", cwd=service).strip() == "added.txt"
+    assert (service / "added.txt").is_file()
+
+
 def test_merge_drivers_of_attributes_are_kept(service: Path, within: Run, git: Git) -> None:
     (service / ".gitattributes").write_text("text.txt merge=union\n")
     (service / "text.txt").write_text(SAME)

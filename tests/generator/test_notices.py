@@ -46,7 +46,7 @@ def test_told_in_order(root: Path, within: Run, git: Git, tmp_path: Path) -> Non
         "New settings, see .env.example: LENGTH, LAST",
         "Settings that are gone: SPEED",
         "New migrations, run `make migrate`: migrations/versions/database/0002_second.py",
-        "run `uv lock`\n\nNext:\n  git commit -m",
+        "run `make lock` (uv lock)\n\nNext:\n  git commit -m",
     ]
     places = [done.stdout.index(part) for part in parts]
     assert places == sorted(places)
@@ -56,6 +56,22 @@ def test_told_in_order(root: Path, within: Run, git: Git, tmp_path: Path) -> Non
     assert told["changelog"] == ""  # that version has none
     assert told["new_settings"] == ["LENGTH", "LAST"]
     assert told["lock"] is True
+
+
+def test_what_is_left_to_run_is_told_again_after_conflicts(
+    root: Path, within: Run, git: Git, tmp_path: Path
+) -> None:
+    shelf = make(tmp_path / "source", root, git)
+    service = new(within, shelf, tmp_path)
+    (service / "uv.lock").write_text("version = 1\nmine\n")
+    (service / "text.txt").write_text("mine\n")
+    git("commit", "-q", "-a", "-m", "mine", cwd=service)
+    assert within("update", cwd=service).returncode == 2
+    (service / "text.txt").write_text("both\n")
+    done = within("update", "--continue", cwd=service)
+    assert done.returncode == 0, done.stderr
+    assert "run `make migrate`: migrations/versions/database/0002_second.py" in done.stdout
+    assert "run `make lock` (uv lock)\n\nNext:" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -96,3 +96,18 @@ def test_what_git_is_told_not_to_see_is_not_overwritten(
     assert "text.txt is marked so that git does not see your edits of it" in done.stderr
     assert files(service) == before
     assert not (service / ".git" / "perfgen").exists()
+
+
+def test_a_change_in_a_stash_is_not_forgotten_by_what_writes_nothing(
+    fresh: Path, tmp_path: Path, within: Run, git: Git, env: dict[str, str]
+) -> None:
+    service = Path(shutil.copytree(fresh, tmp_path / "shop"))
+    before = files(service)
+    assert within("update", cwd=service).returncode == 0
+    git("stash", "-q", cwd=service)
+    assert "already" in within("update", "--to", "1.0.0", cwd=service).stdout
+    git("stash", "pop", "-q", "--index", cwd=service)
+    done = within("update", "--abort", cwd=service)
+    assert done.returncode == 0, done.stderr
+    assert files(service) == before
+    assert status(service, env) == {}

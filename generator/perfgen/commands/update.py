@@ -52,7 +52,9 @@ def update(
 
     output = Output(as_json=as_json, quiet=quiet)
     if go_on or abort:
-        if (go_on and abort) or to or settings or dry_run:
+        if go_on and abort:
+            raise Refused("--continue and --abort are two ways to end a change.", "Choose one.")
+        if to or settings or dry_run:
             raise Refused(
                 f"--{'continue' if go_on else 'abort'} goes with no other option.",
                 "Leave the others out.",
