@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
+import pytest
 from allpairspy import AllPairs
 
 from maintain import template
@@ -45,8 +47,26 @@ def _presets_of(patterns: tuple[str, ...]) -> str:
 def small() -> list[Chosen]:
     """Nothing, each pattern, each pair, each preset."""
     sizes = (s for size in range(3) for s in combinations(MENU, size))
-    presets = (tuple(sorted(members)) for members in CATALOGUE.presets.values())
-    return [Chosen(patterns) for patterns in dict.fromkeys([*sizes, *presets])]
+    return list(dict.fromkeys([*map(Chosen, sizes), *presets()]))
+
+
+def rendered_sets() -> list[Chosen]:
+    """All sets that are looked at as they are rendered."""
+    return list(dict.fromkeys([*small(), *covering()]))
+
+
+def each(sets: Iterable[Chosen]) -> pytest.MarkDecorator:
+    """A test of each set: pairs are slow, since in the covering array each pair is on, and off, too."""
+    quick = {*presets(), *covering()}
+    every = [
+        pytest.param(
+            chosen,
+            id=str(chosen),
+            marks=[pytest.mark.slow] if len(chosen.patterns) == 2 and chosen not in quick else [],
+        )
+        for chosen in sets
+    ]
+    return pytest.mark.parametrize("chosen", every)
 
 
 def presets() -> list[Chosen]:

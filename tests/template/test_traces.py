@@ -8,7 +8,8 @@ from tests.template import traces
 from tests.template.conftest import Rendered
 from tests.template.sets import CATALOGUE
 from tests.template.sets import Chosen
-from tests.template.sets import small
+from tests.template.sets import each
+from tests.template.sets import rendered_sets
 from tests.template.tree import Tree
 from tests.template.tree import shown
 
@@ -16,7 +17,7 @@ OPTIONAL = [pattern.name for pattern in CATALOGUE if not pattern.core]
 CORE = [pattern.name for pattern in CATALOGUE if pattern.core]
 
 
-@pytest.mark.parametrize("chosen", small(), ids=str)
+@each(rendered_sets())
 def test_what_is_off_leaves_no_trace(chosen: Chosen, tree: Tree) -> None:
     problems = [
         f"{name}, {trace.what}: {line}"
