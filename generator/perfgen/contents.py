@@ -67,7 +67,8 @@ def _under(path: str, *rules: str) -> bool:
 
 def _metrics(files: Mapping[str, bytes]) -> list[str]:
     """The metrics that the files define, as Prometheus names them."""
-    definition = re.compile(r"""\b(Counter|Gauge|Histogram)\(\s*["']([a-zA-Z0-9_:]+)["']""")
+    kinds = r"(Counter|Gauge|Histogram)(?:MetricFamily)?"
+    definition = re.compile(rf"""\b{kinds}\(\s*["']([a-zA-Z0-9_:]+)["']""")
     found = (
         match
         for path, content in files.items()

@@ -69,11 +69,13 @@ def test_metrics_are_what_the_files_define() -> None:
     files = {
         "app/cache/a.py": b'E = Counter("cache_errors", "x")\nlog.info("cache_trusted")\n'
         b'T = Counter(\n    "cache_requests_total", "x"\n)\nG = Gauge("cache_pending", "x")\n',
-        "app/cache/b.py": b'H = Histogram("cache_load_seconds", "x")\nx = "cache_errors_total"\n',
+        "app/cache/b.py": b'H = Histogram("cache_load_seconds", "x")\nx = "cache_errors_total"\n'
+        b'hits = CounterMetricFamily("cache_hits", "x", labels=[])\n',
         "tests/cache/test_a.py": b'Counter("cache_of_test", "x")\n',
     }
     assert contents._metrics(files) == [
         "cache_errors_total",
+        "cache_hits_total",
         "cache_load_seconds",
         "cache_pending",
         "cache_requests_total",

@@ -7,8 +7,12 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from http.server import ThreadingHTTPServer
+from math import isnan
 from pathlib import Path
 
+from .harness.ingest import Ingest
 from .harness.postgres import Postgres
 from .harness.processes import until
 from .harness.prometheus import Prometheus
@@ -16,10 +20,21 @@ from .harness.prometheus import scraping
 from .harness.schedules import Schedules
 from .harness.service import Service
 from .harness.table import Table
+from .test_sessions import CHEAP
+from .test_sessions import EMAIL
+from .test_sessions import PASSWORD
+from .test_sessions import set_password
+from .test_tracing import environment as traced
 
 EVERY_SECOND = {"PROOF_SCHEDULES": json.dumps({"second": ("* * * * * *", "UTC")})}
 JSON, GZIP = {"Content-Type": "application/json"}, {"Accept-Encoding": "gzip"}
 ITEM = json.dumps({"name": "seen", "price": 1, "description": "by Prometheus"})
+KEY, CSV = {"Idempotency-Key": "seen-once"}, {"Content-Type": "text/csv"}
+LOGIN = json.dumps({"email": EMAIL, "password": PASSWORD})
+ROWS = "name,price,description\nimported,1,\nbad,-1,\n"
+# On the first page of all items, whatever is made meanwhile.
+OWNED = """INSERT INTO items (name, price, description, created_at, owner_id)
+SELECT 'owned', 1, '', now() + interval '1 day', n FROM generate_series(1, 3) n"""
 # A bit of everything that the service does; what is refused belongs to it.
 TRAFFIC: list[tuple[str, str, dict[str, str], str | None]] = [
     ("GET", "/users/1", {}, None),
@@ -28,7 +43,44 @@ TRAFFIC: list[tuple[str, str, dict[str, str], str | None]] = [
     ("POST", "/items", JSON, ITEM),
     ("POST", "/jobs", JSON, '{"userId": 1}'),
     ("GET", "/nowhere", {}, None),
+    ("GET", "/items/owned", {}, None),
+    ("GET", "/items/1/price?currency=EUR", {}, None),
+    ("POST", "/items", JSON | KEY, ITEM),
+    ("POST", "/session", JSON, LOGIN),
+    ("GET", "/items.csv", {}, None),
+    ("POST", "/items.csv?on_error=skip", CSV, ROWS),
 ]
+
+
+class Rates(BaseHTTPRequestHandler):
+    """What one US dollar is worth."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """The same to everybody."""
+        body = b'{"rates": {"EUR": 0.92}}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def rates() -> Iterator[dict[str, str]]:
+    """The settings of a service that asks for rates."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Rates) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield {"HTTP_CLIENT_UPSTREAMS": f"rates=http://127.0.0.1:{server.server_port}"}
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @contextmanager
@@ -69,9 +121,15 @@ def test_every_panel_shows_data_and_every_rule_can_be_asked(
     service: Service, postgres: Postgres, work: Path, table: Table
 ) -> None:
     schedules = Schedules(service, postgres, work)
+    set_password(service)
+    postgres.sql(OWNED)
     monitoring, script = service.folder / "monitoring", schedules.script
     with (
-        service.processes(1, "api", script, **EVERY_SECOND) as (api,),
+        Ingest() as ingest,
+        rates() as asked_by_api,
+        service.processes(
+            1, "api", script, **EVERY_SECOND, **CHEAP, **asked_by_api, **traced(ingest)
+        ) as (api,),
         service.processes(1, "worker", script, **EVERY_SECOND) as (worker,),
         service.processes(1, "scheduler", script, **EVERY_SECOND) as (scheduler,),
     ):
@@ -83,7 +141,9 @@ def test_every_panel_shows_data_and_every_rule_can_be_asked(
 
                 def all_show() -> bool:
                     empty[:] = [
-                        name for name, query in asked.items() if not prometheus.query(query)
+                        name
+                        for name, query in asked.items()
+                        if all(isnan(value) for value in prometheus.query(query))
                     ]
                     return not empty
 
@@ -92,6 +152,7 @@ def test_every_panel_shows_data_and_every_rule_can_be_asked(
                 except AssertionError:
                     assert empty == []
             rules = sound_rules(prometheus)
+    postgres.sql("DELETE FROM items WHERE name IN ('owned', 'imported')")
     done = "a real Prometheus scrapes api, worker and scheduler"
     table.add(
         "what is shipped to look at shows something",

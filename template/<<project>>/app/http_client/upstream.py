@@ -70,6 +70,7 @@ class Upstream:
         self._in_flight = metrics.IN_FLIGHT.labels(name)
         self._duration = metrics.DURATION.labels(name)
         metrics.BREAKER.labels(name).set(State.CLOSED)
+        metrics.begin(name)
 
     async def request(
         self,

@@ -77,6 +77,11 @@ class Store[K: Hashable, V, F]:
                 self._counted.hits += 1
             return value
 
+    def pass_by(self) -> None:
+        """Count a read that may not be answered from here."""
+        with self._lock:
+            self._counted.misses += 1
+
     def join(self, key: K, begin: Callable[[], F]) -> tuple[V | Literal[Missing.MISSING], F | None]:
         """The load of a key, begun now if there is none; or the value, if it came meanwhile."""
         with self._lock:

@@ -71,6 +71,7 @@ class NearCache(LocalCache[str, bytes | None]):
         if monotonic() < self._tracking.trusted_until:
             return super().get(key, partial(self._read, key, load))
         self._tracking.start()
+        self._store.pass_by()
         return load()
 
     async def _read(self, key: str, load: Load[bytes | None]) -> bytes | None:

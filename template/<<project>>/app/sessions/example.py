@@ -45,7 +45,8 @@ SCOPES = frozenset({"read", "write"})
 WRONG = "The email or the password is wrong."
 CHALLENGE = {"WWW-Authenticate": Refusal.MISSING.challenge}
 
-LOGINS = Counter("sessions_logins", "Attempts to log in", ["result"])
+_LOGINS = Counter("sessions_logins", "Attempts to log in", ["result"])
+LOGINS = {result: _LOGINS.labels(result) for result in ("admitted", "refused", "slowed")}
 
 BY_EMAIL = Statement(
     "user_by_email",
@@ -87,18 +88,18 @@ class Login:
     async def __call__(self, scope: Scope, asked: NewSession) -> Session:
         """The new session; HTTPException 401 or 429, or Unavailable."""
         if wait_s := await self._throttle.attempt(scope, asked.email):
-            LOGINS.labels("slowed").inc()
+            LOGINS["slowed"].inc()
             wait = {"Retry-After": str(wait_s)}
             raise HTTPException(429, f"Too many attempts; the next in {wait_s} seconds.", wait)
         user = await self._database.fetch_one(BY_EMAIL, email=asked.email)
         stored = user["password_hash"] if user else None
         right = await self._passwords.verify(stored, asked.password)
         if not (right and user and user["status"] == "active"):
-            LOGINS.labels("refused").inc()
+            LOGINS["refused"].inc()
             raise HTTPException(401, WRONG, CHALLENGE)
         await self._throttle.succeeded(scope, asked.email)
         await self._strengthen(user, asked.password)
-        LOGINS.labels("admitted").inc()
+        LOGINS["admitted"].inc()
         return await self._sessions.begin(
             Principal(principal_id(user["id"]), user["tier"], SCOPES), scope
         )

@@ -18,7 +18,8 @@ from app.sessions.store import Sessions
 
 _SAFE = frozenset({"GET", "HEAD"})
 
-REFUSED = Counter("sessions_refused", "Requests with a session that were refused", ["reason"])
+_REFUSED = Counter("sessions_refused", "Requests with a session that were refused", ["reason"])
+REFUSED = {reason: _REFUSED.labels(reason) for reason in ("origin", "token", "unavailable")}
 
 
 class SessionCookie:
@@ -44,12 +45,12 @@ class SessionCookie:
         try:
             session = await self._sessions.find(secret)
         except Unavailable as error:
-            REFUSED.labels("unavailable").inc()
+            REFUSED["unavailable"].inc()
             retry_after = [(b"retry-after", b"%d" % error.retry_after)]
             return await send_problem(send, 503, str(error), retry_after)
         if session is not None:
             if scope["method"] not in _SAFE and (problem := self._csrf.problem(scope, secret)):
-                REFUSED.labels("origin" if problem == FOREIGN else "token").inc()
+                REFUSED["origin" if problem == FOREIGN else "token"].inc()
                 return await send_problem(send, 403, problem)
             scope["session"], scope["principal"] = session, session.principal
         await self._app(scope, receive, send)

@@ -52,11 +52,11 @@ class Streams:
     async def place(self, direction: Direction) -> AsyncIterator[None]:
         """A place for the block; Unavailable when there is none, or the block takes too long."""
         if len(self._limits) >= self.settings.concurrency:
-            STREAMS.labels(direction, "busy").inc()
+            STREAMS[direction, "busy"].inc()
             raise Unavailable("Too many files are on their way.", RETRY_S)
         outcome, limit = "failed", asyncio.timeout(self.settings.timeout_s)
         self._limits.add(limit)
-        ACTIVE.labels(direction).inc()
+        ACTIVE[direction].inc()
         try:
             async with limit:
                 yield
@@ -67,8 +67,8 @@ class Streams:
             raise
         finally:
             self._limits.discard(limit)
-            ACTIVE.labels(direction).dec()
-            STREAMS.labels(direction, outcome).inc()
+            ACTIVE[direction].dec()
+            STREAMS[direction, outcome].inc()
 
     def hurry(self) -> None:
         """The process is to stop: what is on its way has half of the time that is left."""

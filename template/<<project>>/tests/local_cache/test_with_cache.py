@@ -27,6 +27,7 @@ from app.redis import RedisClient
 from app.redis import RedisSettings
 from tests.local_cache.conftest import BOUNDS
 from tests.local_cache.conftest import Source
+from tests.local_cache.conftest import counted
 from tests.redis.private import PrivateRedis
 
 pytestmark = pytest.mark.anyio
@@ -334,7 +335,9 @@ async def test_a_redis_that_does_not_tell_is_no_error(
         process = await start(private.url.replace("//", "//svc:any@"), tracks=False)
         source = Source()
         await asyncio.sleep(0.5)
+        before = counted("misses_total", "near")
         assert [await process.get("key", source) for _ in range(3)] == [b"value"] * 3
+    assert counted("misses_total", "near") == before + 3
     assert not process.holds("key")
     assert source.loads == 1
     assert [line["event"] for line in logs] == ["local_cache_not_tracking"], "said once"
