@@ -47,6 +47,7 @@ def _named_for(path: str, pattern: Pattern) -> bool:
         path,
         f"app/{name}",
         f"app/*/with_{name}.py",
+        f"app/*/example_with_{name}.py",
         f"tests/{name}",
         f"tests/*/test_with_{name}.py",
         f"migrations/versions/{name}",

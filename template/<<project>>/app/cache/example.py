@@ -1,10 +1,13 @@
 """The example's users and items, read through the cache."""
 
+from dataclasses import replace
 from functools import partial
 
 from app.cache.cache import Cache
 from app.items.store import ItemStore
 from app.items.store import NewItem
+from app.items.stores import Stores
+from app.service import Service
 from app.users.store import UserChange
 from app.users.store import UserStore
 
@@ -51,3 +54,10 @@ class CachedItems:
         item_ids = await self._inner.create_many(items)
         await self._cache.delete(*(f"item:{item_id}" for item_id in item_ids))
         return item_ids
+
+
+def wrap(stores: Stores, service: Service) -> Stores:
+    """Both of them, read through the cache."""
+    cache = service.get(Cache)
+    items, users = CachedItems(stores.items, cache), CachedUsers(stores.users, cache)
+    return replace(stores, items=items, users=users)

@@ -16,6 +16,7 @@ from app.items.models import Item
 from app.items.routes import ItemView
 from app.items.store import NEWEST_FIRST
 from app.items.store import SHOWN
+from app.items.stores import Stores
 from app.pagination import PAGE_RESPONSES
 from app.pagination import CursorParam
 from app.pagination import Cursors
@@ -23,6 +24,7 @@ from app.pagination import Limit
 from app.pagination import Page
 from app.pagination import PageInfo
 from app.pagination.with_database import Keyset
+from app.service import Service
 from app.users.models import User
 
 OWNERS = Lookup("owners", select(User.id, User.name), User.id)
@@ -70,8 +72,9 @@ class OwnedItems:
         return page
 
 
-def add_routes(api: APIRouter, owned: OwnedItems) -> None:
+def add_routes(api: APIRouter, service: Service, _: Stores) -> None:
     """Add the route. It has to come before `/items/{item_id}`."""
+    owned = OwnedItems(service.get(Database), service.get(Cursors), service.get(Loaders))
 
     @api.get("/items/owned", response_model=OwnedItemPage, responses=PAGE_RESPONSES, tags=["items"])
     async def list_owned_items(

@@ -19,6 +19,7 @@ from starlette.types import Scope
 from app.database import Database
 from app.database import Statement
 from app.fields.fields import Fields
+from app.fields.reading import Joined
 from app.fields.reading import Plan
 from app.fields.reading import Reading
 from app.fields.route import add_fields_route
@@ -35,6 +36,7 @@ from app.items.routes import ItemView
 from app.items.store import NEWEST
 from app.items.store import NEWEST_FIRST
 from app.items.store import SHOWN
+from app.items.stores import Stores
 from app.pagination import PAGE_RESPONSES
 from app.pagination import CursorParam
 from app.pagination import Cursors
@@ -42,6 +44,7 @@ from app.pagination import Limit
 from app.pagination import Page
 from app.pagination import PageInfo
 from app.pagination.with_database import Keyset
+from app.service import Service
 from app.users import store as users
 from app.users.models import User
 from app.users.routes import UserId
@@ -148,11 +151,15 @@ _PROBLEM = {"content": {MEDIA_TYPE: {"schema": {"type": "object"}}}}
 _REFUSED: dict[int | str, dict[str, Any]] = {400: {"description": _BAD, **_PROBLEM}}
 
 
-def add_routes(
-    api: APIRouter, database: Database, cursors: Cursors, fields: Fields, reading: Reading
-) -> None:
+def add_routes(api: APIRouter, service: Service, _: Stores) -> None:
     """Add `fields` to the routes that read items and users; these must be there already."""
-    _add_pages(api, SelectedPages(database, cursors, fields, reading))
+    add_selections(api, service, Joined())
+
+
+def add_selections(api: APIRouter, service: Service, reading: Reading) -> None:
+    """The same, with any way to read."""
+    database, fields = service.get(Database), service.get(Fields)
+    _add_pages(api, SelectedPages(database, service.get(Cursors), fields, reading))
     items = SelectedRows("item_fields_by_id", ITEM, Item.id, database, fields, reading)
     _add_item(api, items)
     _add_user(api, SelectedRows("user_fields_by_id", USER, User.id, database, fields, reading))

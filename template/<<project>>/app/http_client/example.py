@@ -16,9 +16,12 @@ from pydantic import BaseModel
 
 from app.http.errors import Unavailable
 from app.http.responses import JSONBytes
+from app.http_client.client import HttpClient
 from app.http_client.upstream import Upstream
 from app.items.routes import ItemId
 from app.items.store import ItemReader
+from app.items.stores import Stores
+from app.service import Service
 
 BASE = "USD"  # what items are priced in
 AWAY = "There are no rates at the moment."
@@ -76,7 +79,12 @@ class NoRates:
         """Nothing is known."""
 
 
-def add_routes(api: APIRouter, items: ItemReader, upstream: Upstream | None) -> None:
+def add_routes(api: APIRouter, service: Service, stores: Stores) -> None:
+    """Add the route, over the upstream `rates`."""
+    add_price(api, stores.items, service.get(HttpClient).upstream("rates"))
+
+
+def add_price(api: APIRouter, items: ItemReader, upstream: Upstream | None) -> None:
     """Add the route. Without the upstream there is only the currency that items are priced in."""
     rates: Rates = UpstreamRates(upstream) if upstream else NoRates()
 

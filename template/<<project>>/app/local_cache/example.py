@@ -1,8 +1,12 @@
 """The example's users, read from the process's own memory."""
 
+from dataclasses import replace
 from functools import partial
 
+from app.items.stores import Stores
 from app.local_cache.local import LocalCache
+from app.local_cache.local import LocalCaches
+from app.service import Service
 from app.users.store import UserChange
 from app.users.store import UserStore
 
@@ -25,3 +29,9 @@ class LocalUsers:
         finally:
             # also when it raised: it may have been committed before the connection broke
             self._local.delete(f"user:{user_id}")
+
+
+def wrap(stores: Stores, service: Service) -> Stores:
+    """The users, kept in a cache of their own."""
+    local = service.get(LocalCaches).cache("users")
+    return replace(stores, users=LocalUsers(stores.users, local))

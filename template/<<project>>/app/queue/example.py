@@ -1,6 +1,8 @@
 """The example's jobs: whoever is asked for, or becomes active, is welcomed."""
 
 import re
+from dataclasses import replace
+from typing import Any
 from typing import Protocol
 
 import msgspec
@@ -19,11 +21,13 @@ from app.database import Database
 from app.http.bodies import Body
 from app.http.logs import log
 from app.http.responses import JSONBytes
+from app.items.stores import Stores
 from app.queue.kinds import Handler
 from app.queue.kinds import Job
 from app.queue.kinds import Kind
 from app.queue.queue import KeyTaken
 from app.queue.queue import Queue
+from app.service import Service
 from app.users.models import User
 from app.users.store import StoredUsers
 from app.users.store import UserChange
@@ -67,6 +71,11 @@ def welcome(users: UserReader, mail: Mail) -> Handler[Welcome]:
     return Handler(kind=WELCOME, run=run)
 
 
+def jobs(service: Service) -> list[Handler[Any]]:
+    """Who does the jobs."""
+    return [welcome(StoredUsers(service.get(Database)), LoggedMail())]
+
+
 _STATUS = select(User.status).where(User.id == bindparam("user_id")).with_for_update()
 
 
@@ -90,6 +99,13 @@ class WelcomedUsers:
             if changed and change.status == "active" != before:
                 await self._queue.enqueue(WELCOME, Welcome(user_id), session=session)
         return changed
+
+
+def wrap(stores: Stores, service: Service) -> Stores:
+    """Welcomed users: the first to be wrapped, as the job is made where the change is stored."""
+    database = service.get(Database)
+    users = WelcomedUsers(StoredUsers(database), database, service.get(Queue))
+    return replace(stores, users=users)
 
 
 class NewJob(BaseModel):
@@ -131,8 +147,9 @@ def _key_of(scope: Scope) -> str | None:
     return None
 
 
-def add_routes(api: APIRouter, queue: Queue) -> None:
+def add_routes(api: APIRouter, service: Service, _: Stores) -> None:
     """Add the route."""
+    queue = service.get(Queue)
 
     @api.post(
         "/jobs",

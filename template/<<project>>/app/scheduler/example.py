@@ -58,6 +58,11 @@ def summarize(database: Database) -> Handler[Day]:
     return Handler(kind=SUMMARY, run=run)
 
 
+def jobs(service: Service) -> list[Handler[Day]]:
+    """Who does the jobs."""
+    return [summarize(service.get(Database))]
+
+
 def schedules(_: Service) -> Sequence[Schedule[Day]]:
     """When that is."""
     return [

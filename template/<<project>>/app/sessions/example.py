@@ -13,16 +13,14 @@ from prometheus_client import Counter
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
-from sqlalchemy import bindparam
-from sqlalchemy import select
 from starlette.types import Scope
 
 from app.auth import Principal
 from app.auth.refusal import Refusal
 from app.database import Database
-from app.database import Statement
 from app.http.bodies import Body
 from app.http.responses import JSONBytes
+from app.items.stores import Stores
 from app.service import Service
 from app.sessions.cookie import Cookie
 from app.sessions.csrf import FOREIGN
@@ -35,25 +33,20 @@ from app.sessions.session import Session
 from app.sessions.settings import SessionsSettings
 from app.sessions.store import Sessions
 from app.sessions.throttle import Throttle
-from app.sessions.with_database import Credential
 from app.sessions.with_database import Credentials
-from app.users.models import User
+from app.sessions.with_example import BY_EMAIL
+from app.sessions.with_example import SET_PASSWORD
+from app.sessions.with_example import principal_id
 
 # Nobody is known before.
 OPEN = (("POST", "/session"),)
+COMMANDS = (SET_PASSWORD,)
 SCOPES = frozenset({"read", "write"})
 WRONG = "The email or the password is wrong."
 CHALLENGE = {"WWW-Authenticate": Refusal.MISSING.challenge}
 
 _LOGINS = Counter("sessions_logins", "Attempts to log in", ["result"])
 LOGINS = {result: _LOGINS.labels(result) for result in ("admitted", "refused", "slowed")}
-
-BY_EMAIL = Statement(
-    "user_by_email",
-    select(User.id, User.tier, User.status, Credential.password_hash)
-    .outerjoin(Credential, Credential.user_id == User.id)
-    .where(User.email == bindparam("email")),
-)
 
 
 class NewSession(BaseModel):
@@ -66,11 +59,6 @@ class NewSession(BaseModel):
 
 
 NEW_SESSION = Body(NewSession)
-
-
-def principal_id(user_id: int) -> str:
-    """The id of a user as a principal, which no key and no token has."""
-    return f"user:{user_id}"
 
 
 class Login:
@@ -112,7 +100,7 @@ class Login:
             await self._credentials.rehash(user["id"], stored, new)
 
 
-def add_routes(api: APIRouter, service: Service) -> None:
+def add_routes(api: APIRouter, service: Service, _: Stores) -> None:
     """Add the route."""
     login, cookie, csrf = Login(service), Cookie.of(service), Csrf.of(service)
 

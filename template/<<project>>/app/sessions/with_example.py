@@ -1,4 +1,5 @@
-"""`python -m app set-password EMAIL`: gives a user a password, and ends the user's sessions."""
+"""Who logs in, and `python -m app set-password EMAIL`, which gives a user a password, and ends the
+user's sessions."""
 
 from __future__ import annotations
 
@@ -9,22 +10,38 @@ import sys
 from argparse import ArgumentParser
 from argparse import Namespace
 
+from sqlalchemy import bindparam
+from sqlalchemy import select
+
 from app.database import Database
 from app.database import DatabaseSettings
+from app.database import Statement
 from app.http.errors import Unavailable
 from app.pattern import Command
 from app.redis import RedisClient
 from app.redis import RedisSettings
-from app.sessions.example import BY_EMAIL
-from app.sessions.example import principal_id
 from app.sessions.passwords import LONGEST_PASSWORD
 from app.sessions.passwords import Passwords
 from app.sessions.settings import SessionsSettings
 from app.sessions.store import Sessions
+from app.sessions.with_database import Credential
 from app.sessions.with_database import Credentials
 from app.settings import load_settings
+from app.users.models import User
 
 SHORTEST_PASSWORD = 15  # NIST SP 800-63B-4, where it is all that is asked for
+
+BY_EMAIL = Statement(
+    "user_by_email",
+    select(User.id, User.tier, User.status, Credential.password_hash)
+    .outerjoin(Credential, Credential.user_id == User.id)
+    .where(User.email == bindparam("email")),
+)
+
+
+def principal_id(user_id: int) -> str:
+    """The id of a user as a principal, which no key and no token has."""
+    return f"user:{user_id}"
 
 
 async def set_password(email: str, password: str) -> int:

@@ -31,6 +31,7 @@ from app.http.errors import problem_response
 from app.http.responses import JSONBytes
 from app.items.models import Item
 from app.items.store import NewItem
+from app.items.stores import Stores
 from app.service import Service
 from app.streaming import BadFile
 from app.streaming import CsvExport
@@ -140,8 +141,9 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def add_routes(api: APIRouter, streams: Streams, made: Made = nobody_cares) -> None:
+def add_routes(api: APIRouter, service: Service, _: Stores, made: Made = nobody_cares) -> None:
     """Add the routes; `made` is told of the ids of items that were made, after the commit."""
+    streams = service.get(Streams)
 
     @api.get(
         PATH,

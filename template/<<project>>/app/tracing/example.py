@@ -1,7 +1,11 @@
 """The example's items: making many of them is a span of its own."""
 
+from dataclasses import replace
+
 from app.items.store import ItemStore
 from app.items.store import NewItem
+from app.items.stores import Stores
+from app.service import Service
 from app.tracing.spans import span
 
 
@@ -17,3 +21,8 @@ class TracedItems:
         """Make all of them, or none; their ids."""
         with span("make items", items=len(items)):
             return await self._inner.create_many(items)
+
+
+def wrap(stores: Stores, _: Service) -> Stores:
+    """The items, traced."""
+    return replace(stores, items=TracedItems(stores.items))

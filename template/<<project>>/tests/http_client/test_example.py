@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.http import errors
-from app.http_client.example import add_routes
+from app.http_client.example import add_price
 from app.http_client.upstream import Upstream
 from tests.http_client.conftest import Connect
 from tests.http_client.flaky import BUSY
@@ -39,7 +39,7 @@ async def price(upstream: Upstream | None, currency: str) -> httpx2.Response:
     """What the route answers over this upstream."""
     api = FastAPI()
     errors.install(api)
-    add_routes(api.router, Items(), upstream)
+    add_price(api.router, Items(), upstream)
     transport = httpx2.ASGITransport(api)
     async with httpx2.AsyncClient(transport=transport, base_url="http://service") as client:
         return await client.get("/items/1/price", params={"currency": currency})
