@@ -33,5 +33,5 @@ class LocalUsers:
 
 def wrap(stores: Stores, service: Service) -> Stores:
     """The users, kept in a cache of their own."""
-    local = service.get(LocalCaches).cache("users")
-    return replace(stores, users=LocalUsers(stores.users, local))
+    caches = service.get(LocalCaches)
+    return replace(stores, users=LocalUsers(stores.users, caches.cache("users")))
