@@ -54,10 +54,10 @@ DROP POLICY slow ON items; DROP FUNCTION slowly()
 """
 # As a service has it that sets nothing: twice the pool at once, and half a second in the queue.
 DEFAULTS = {"BACKPRESSURE_LIMIT": "", "DATABASE_POOL_MAX": str(POOL)}
-LIMIT, QUEUE_S = 2 * POOL, 0.5
-# Who is admitted has waited for a place for QUEUE_S at most, and has then at most the others that have
+LIMIT, WAIT_S = 2 * POOL, 0.5
+# Who is admitted has waited for a place for WAIT_S at most, and has then at most the others that have
 # one before him. Twice that, as the machine is not ours alone.
-P99_S = QUEUE_S + 2 * SERVICE_S * LIMIT / POOL
+P99_S = WAIT_S + 2 * SERVICE_S * LIMIT / POOL
 
 TIMES, PATIENCE_S = 3, 2.0
 # What is served is counted once the overload has lasted for WARM_S.

@@ -29,7 +29,7 @@ def _most(service: Service) -> int:
 def _middleware(app: ASGIApp, service: Service) -> ASGIApp:
     settings = service.settings(BackpressureSettings)
     limit = Limit(settings.limit or _most(service), settings.latency_s)
-    limiter = Limiter(limit, settings.queue, settings.queue_s)
+    limiter = Limiter(limit, settings.queue, settings.wait_s)
     watch(limiter)
     return Backpressure(app, limiter, settings.deadline_s, settings.low_priority)
 

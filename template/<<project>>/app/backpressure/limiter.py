@@ -9,11 +9,11 @@ from collections import deque
 from app.backpressure.limit import Limit
 
 # Why a request is not served: the label of the metric.
-QUEUE_FULL = "queue_full"
-QUEUE_TIMEOUT = "queue_timeout"
+FULL = "full"
+TIMED_OUT = "timed_out"
 LOW_PRIORITY = "low_priority"
 CLIENT_GONE = "client_gone"
-REASONS = (QUEUE_FULL, QUEUE_TIMEOUT, LOW_PRIORITY, CLIENT_GONE)
+REASONS = (FULL, TIMED_OUT, LOW_PRIORITY, CLIENT_GONE)
 
 # The part of the usual time that may be waited in a queue which does not empty any more.
 CONGESTED = 1 / 20
@@ -33,17 +33,17 @@ class Limiter:
     """Admits as many requests as the limit says; others wait for a place that is given back.
 
     A queue that empties now and then takes bursts: first come, first served, and a wait of up to
-    `queue_s`. One that has not been empty for `queue_s` only adds latency; then the newest is
+    `longest_wait_s`. One that has not been empty for `longest_wait_s` only adds latency; then the newest is
     served first, whose client still waits, and nobody waits longer than a twentieth. That is the
     variant of CoDel (Nichols and Jacobson, "Controlling Queue Delay", 2012) and the adaptive LIFO
     of Maurer, "Fail at Scale" (ACM Queue 13, 2015), with the same ratio of the two times.
     """
 
-    def __init__(self, limit: Limit, longest_queue: int, queue_s: float) -> None:
+    def __init__(self, limit: Limit, longest_queue: int, longest_wait_s: float) -> None:
         self.in_flight = 0
         self._limit = limit
         self._longest_queue = longest_queue
-        self._queue_s = queue_s
+        self._longest_wait_s = longest_wait_s
         self._queue: deque[Turn] = deque()
         self._filled_at = 0.0  # when the queue was last empty
 
@@ -70,7 +70,7 @@ class Limiter:
     def line_up(self) -> Turn:
         """A turn in the queue, which must be awaited by `wait`. Raises Shed if it is full."""
         if len(self._queue) >= self._longest_queue:
-            raise Shed(QUEUE_FULL)
+            raise Shed(FULL)
         loop = get_running_loop()
         if not self._queue:
             self._filled_at = loop.time()
@@ -80,8 +80,8 @@ class Limiter:
 
     async def wait(self, turn: Turn) -> None:
         """Return with a place. Raises Shed when none is free in time, or what ends the turn."""
-        wait_s = self._queue_s * (CONGESTED if self._congested() else 1)
-        timer = get_running_loop().call_later(wait_s, shed, turn, QUEUE_TIMEOUT)
+        wait_s = self._longest_wait_s * (CONGESTED if self._congested() else 1)
+        timer = get_running_loop().call_later(wait_s, shed, turn, TIMED_OUT)
         try:
             await turn
         except BaseException:
@@ -108,7 +108,7 @@ class Limiter:
 
     def _congested(self) -> bool:
         """Whether the queue has stood for so long that it is no burst."""
-        return get_running_loop().time() - self._filled_at > self._queue_s
+        return get_running_loop().time() - self._filled_at > self._longest_wait_s
 
 
 def shed(turn: Turn, reason: str) -> None:

@@ -22,7 +22,7 @@ class BackpressureSettings(Settings):
     limit: int | None = Field(default=None, ge=1, le=10_000)
     # Requests that may wait for a place, and how long.
     queue: int = Field(default=200, ge=0, le=10_000)
-    queue_s: float = Field(default=0.5, gt=0, le=60)
+    wait_s: float = Field(default=0.5, gt=0, le=60)
     # Until the answer begins, waiting included. With SHUTDOWN_DRAIN_S less than SHUTDOWN_FORCE_S.
     deadline_s: float = Field(default=20, gt=0, le=3600)
     # When a tenth of the answers take longer than this, fewer are served at once; none: never.

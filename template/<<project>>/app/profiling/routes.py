@@ -46,7 +46,7 @@ def _guarded(
 ) -> Callable[[Request], Awaitable[Response]]:
     """Only from this machine: a profile shows code and costs time, and Prometheus needs none.
 
-    `kubectl port-forward` and `exec` come from there.
+    A port that is forwarded into a container comes from there.
     """
 
     async def guarded(request: Request) -> Response:

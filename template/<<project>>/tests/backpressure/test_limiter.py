@@ -8,9 +8,9 @@ from time import monotonic
 import pytest
 
 from app.backpressure.limit import Limit
+from app.backpressure.limiter import FULL
 from app.backpressure.limiter import LOW_PRIORITY
-from app.backpressure.limiter import QUEUE_FULL
-from app.backpressure.limiter import QUEUE_TIMEOUT
+from app.backpressure.limiter import TIMED_OUT
 from app.backpressure.limiter import Limiter
 from app.backpressure.limiter import Shed
 from tests.backpressure.visitors import settled
@@ -18,9 +18,9 @@ from tests.backpressure.visitors import settled
 pytestmark = pytest.mark.anyio
 
 
-def full(limit: int = 1, queue: int = 10, queue_s: float = 5) -> Limiter:
+def full(limit: int = 1, queue: int = 10, wait_s: float = 5) -> Limiter:
     """A limiter without a free place."""
-    limiter = Limiter(Limit(limit, None), queue, queue_s)
+    limiter = Limiter(Limit(limit, None), queue, wait_s)
     while limiter.enter(low_priority=False):
         pass
     assert limiter.in_flight == limit
@@ -61,7 +61,7 @@ async def test_a_burst_is_served_in_order() -> None:
 
 
 async def test_a_standing_queue_serves_the_newest_first() -> None:
-    waiting = Waiting(full(queue_s=0.2))
+    waiting = Waiting(full(wait_s=0.2))
     old = waiting.add("old")
     await asyncio.sleep(0.1)
     tasks = [waiting.add("older"), waiting.add("newer")]
@@ -70,26 +70,26 @@ async def test_a_standing_queue_serves_the_newest_first() -> None:
     await settled()
     await waiting.give_back(3)
     assert waiting.served == ["newest", "newer", "older"]
-    with pytest.raises(Shed, match=QUEUE_TIMEOUT):
+    with pytest.raises(Shed, match=TIMED_OUT):
         await old
     await asyncio.gather(*tasks)
 
 
 async def test_in_a_standing_queue_nobody_waits_long() -> None:
-    waiting = Waiting(full(queue_s=0.4))
+    waiting = Waiting(full(wait_s=0.4))
     first = waiting.add("first")
     await asyncio.sleep(0.3)
     keeps_it_filled = waiting.add("second")
     await asyncio.sleep(0.2)
     started = monotonic()
-    with pytest.raises(Shed, match=QUEUE_TIMEOUT):
+    with pytest.raises(Shed, match=TIMED_OUT):
         await waiting.add("third")
     assert monotonic() - started < 0.15
     await asyncio.gather(first, keeps_it_filled, return_exceptions=True)
 
 
 async def test_a_queue_that_was_empty_is_no_longer_congested() -> None:
-    waiting = Waiting(full(queue_s=0.1))
+    waiting = Waiting(full(wait_s=0.1))
     with pytest.raises(Shed):
         await waiting.add("gives up")
     await asyncio.sleep(0.05)
@@ -105,20 +105,20 @@ async def test_a_full_queue_refuses_at_once() -> None:
     waiting = Waiting(limiter)
     tasks = [waiting.add(name) for name in "ab"]
     await settled()
-    with pytest.raises(Shed, match=QUEUE_FULL):
+    with pytest.raises(Shed, match=FULL):
         limiter.line_up()
     await waiting.give_back(2)
     await asyncio.gather(*tasks)
 
 
 async def test_without_a_queue_nobody_waits() -> None:
-    with pytest.raises(Shed, match=QUEUE_FULL):
+    with pytest.raises(Shed, match=FULL):
         full(queue=0).line_up()
 
 
 async def test_who_waits_too_long_leaves_no_trace() -> None:
-    limiter = full(queue_s=0.05)
-    with pytest.raises(Shed, match=QUEUE_TIMEOUT):
+    limiter = full(wait_s=0.05)
+    with pytest.raises(Shed, match=TIMED_OUT):
         await limiter.wait(limiter.line_up())
     assert (limiter.in_flight, limiter.queued) == (1, 0)
     limiter.leave(0)

@@ -61,23 +61,23 @@ async def test_as_many_as_the_limit_are_served_at_once() -> None:
 
 
 async def test_beyond_the_queue_is_503_at_once() -> None:
-    handler, before = Handler(), sheds("queue_full")
+    handler, before = Handler(), sheds("full")
     desk = Desk(handler, queue=1)
     served, queued, refused = [await desk.visit(path) for path in ("/1", "/2", "/3")]
     assert refused.task.done()
     assert_unavailable(refused, "The service is busy.")
-    assert sheds("queue_full") - before == 1
+    assert sheds("full") - before == 1
     handler.answer("/1", "/2")
     assert [await served.status(), await queued.status()] == [200, 200]
 
 
 async def test_a_wait_that_is_too_long_is_503() -> None:
-    handler, before = Handler(), sheds("queue_timeout")
-    desk = Desk(handler, queue_s=0.05)
+    handler, before = Handler(), sheds("timed_out")
+    desk = Desk(handler, wait_s=0.05)
     served, queued = await desk.visit("/1"), await desk.visit("/2")
     assert await queued.status() == 503
     assert_unavailable(queued, "The service is busy.")
-    assert sheds("queue_timeout") - before == 1
+    assert sheds("timed_out") - before == 1
     handler.answer("/1")
     assert await served.status() == 200
     assert handler.entered == ["/1"]
@@ -186,14 +186,14 @@ async def test_at_the_deadline_the_work_is_cancelled() -> None:
 
 
 async def test_the_deadline_counts_the_wait() -> None:
-    before = sheds("queue_timeout")
+    before = sheds("timed_out")
     desk = Desk(sleeps, deadline_s=0.05)
     assert desk.limiter.enter(low_priority=False)
     queued = await desk.visit("/")
     assert await queued.status() == 503
     assert_unavailable(queued, "The request took too long.")
     assert (desk.limiter.in_flight, desk.limiter.queued) == (1, 0)
-    assert sheds("queue_timeout") == before
+    assert sheds("timed_out") == before
 
 
 @pytest.mark.parametrize("value", [b"0.05", b"0.050000", b"0"])

@@ -56,7 +56,7 @@ def test_a_limit_that_is_set_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     ("name", "value"),
     [
         *(("LIMIT", "0"), ("LIMIT", "10001"), ("QUEUE", "-1"), ("QUEUE", "10001")),
-        *(("QUEUE_S", "0"), ("QUEUE_S", "61"), ("DEADLINE_S", "0"), ("DEADLINE_S", "3601")),
+        *(("WAIT_S", "0"), ("WAIT_S", "61"), ("DEADLINE_S", "0"), ("DEADLINE_S", "3601")),
         *(("LATENCY_S", "0"), ("LATENCY_S", "61"), ("LOW_PRIORITY", "reports")),
     ],
 )
@@ -109,7 +109,7 @@ async def becomes(name: str, value: int) -> None:
 async def test_a_real_client_that_goes_away_leaves_the_queue(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("BACKPRESSURE_QUEUE_S", "30")
+    monkeypatch.setenv("BACKPRESSURE_WAIT_S", "30")
     slow = Slow(monkeypatch)
     async with serving(slow.app) as (_, port):
         served, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -128,7 +128,7 @@ async def test_a_real_client_that_goes_away_leaves_the_queue(
 
 
 async def test_a_shutdown_serves_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BACKPRESSURE_QUEUE_S", "30")
+    monkeypatch.setenv("BACKPRESSURE_WAIT_S", "30")
     slow = Slow(monkeypatch)
     async with serving(slow.app) as (_, port):
         connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]

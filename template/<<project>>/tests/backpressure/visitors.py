@@ -86,11 +86,11 @@ class Desk:
         app: Any,
         limit: int = 1,
         queue: int = 10,
-        queue_s: float = 5,
+        wait_s: float = 5,
         deadline_s: float = 5,
         low_priority: Sequence[str] = (),
     ) -> None:
-        self.limiter = Limiter(Limit(limit, None), queue, queue_s)
+        self.limiter = Limiter(Limit(limit, None), queue, wait_s)
         self._app = Backpressure(app, self.limiter, deadline_s, low_priority)
 
     async def visit(self, path: str, headers: Headers = (), *parts: bytes) -> Visitor:

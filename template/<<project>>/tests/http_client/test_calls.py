@@ -218,7 +218,7 @@ class Watching:
 
     @contextmanager
     def __call__(self, call: Call) -> Iterator[None]:
-        call.headers["traceparent"] = f"attempt-{call.attempt}"
+        call.headers["x-attempt"] = f"attempt-{call.attempt}"
         try:
             yield
         except NoAnswer as error:
@@ -233,4 +233,4 @@ async def test_hooks_see_every_attempt(remote: Flaky, connect: Connect) -> None:
     upstream = await connect(hooks=[hook])
     assert (await upstream.request("GET")).status == 500
     assert hook.seen == [(1, "unreachable"), (2, 500)]
-    assert [one.headers["traceparent"] for one in remote.received] == ["attempt-1", "attempt-2"]
+    assert [one.headers["x-attempt"] for one in remote.received] == ["attempt-1", "attempt-2"]
