@@ -33,7 +33,7 @@ class Limiter:
     """Admits as many requests as the limit says; others wait for a place that is given back.
 
     A queue that empties now and then takes bursts: first come, first served, and a wait of up to
-    `longest_wait_s`. One that has not been empty for `longest_wait_s` only adds latency; then the newest is
+    `longest_wait_s`. One that has not been empty for so long only adds latency; then the newest is
     served first, whose client still waits, and nobody waits longer than a twentieth. That is the
     variant of CoDel (Nichols and Jacobson, "Controlling Queue Delay", 2012) and the adaptive LIFO
     of Maurer, "Fail at Scale" (ACM Queue 13, 2015), with the same ratio of the two times.
