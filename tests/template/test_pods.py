@@ -122,8 +122,8 @@ def test_pods_are_restricted(every: list[Build]) -> None:
 
 @EVERY_SET
 def test_the_network_lets_through_what_is_needed(chosen: Chosen, every: list[Build]) -> None:
-    """Names, HTTPS for the issuer's keys, and each server's own port; nothing else."""
-    servers = {"database": 5432, "redis": 6379}
+    """Names, HTTPS for the issuer's keys, each server's own port, and a collector's; nothing else."""
+    servers = {"database": 5432, "redis": 6379, "tracing": 4318}
     needed = {(p, "TCP") for name, p in servers.items() if name in chosen.enabled}
     for built in every:
         for pod in built.templates:
