@@ -38,7 +38,7 @@ class Evolution:
     def select(self, choose: Callable[[Catalogue, list[str]], Selection]) -> int:
         """Change which patterns the service has, at the version it is of; the exit code."""
         service = Service.open(self.project)
-        with unfinished.ready(service):
+        with unfinished.ready(service, dry_run=self.dry_run):
             return versions.at_recorded(
                 service,
                 lambda source: self._evolve(service, source, source, choose),
@@ -48,7 +48,7 @@ class Evolution:
     def update(self, to: str | None) -> int:
         """Go to another version, the newest when None; the exit code."""
         service = Service.open(self.project)
-        with unfinished.ready(service):
+        with unfinished.ready(service, dry_run=self.dry_run):
             return versions.at_both(
                 service,
                 to,

@@ -52,7 +52,7 @@ class Move:
     def run(self) -> int:
         """Go over to the new source; the exit code."""
         service = Service.open(self.project)
-        with unfinished.ready(service):
+        with unfinished.ready(service, dry_run=self.dry_run):
             template = None if self.new == EMBEDDED else self.new
             return sources.with_source(
                 template, None, lambda new: self._move(service, new), self.output.progress

@@ -19,6 +19,7 @@ from perfgen.service import Service
 if TYPE_CHECKING:
     from perfgen.change import Change
     from perfgen.change import FileChange
+    from perfgen.scratch import Entry
     from perfgen.scratch import Tree
 
 _ASIDE = re.compile(r"(.+)~HEAD(?:_\d+)?")  # git's name for a file whose place became a folder
@@ -43,6 +44,25 @@ def ignored(service: Service, names: list[str]) -> set[str]:
     return {os.fsdecode(name) for name in found.split(b"\0") if name}
 
 
+def _keep_what_cannot_be_merged(change: Change) -> None:
+    """A binary file that the user edited and the template moved to where the user has another file, too.
+
+    Git has it there as the template's side of the conflict; the user's stays where it is, as another conflict.
+    """
+    there = {entry.sha for entry in change.result.values()}
+    there |= {stages[2].sha for stages in change.stages.values() if 2 in stages}
+    for path, base in change.base.items():
+        mine = change.ours.get(path)
+        gone = path not in change.result and path not in change.stages
+        if mine and gone and mine != base and mine.sha not in there and _binary(change, mine, base):
+            change.stages[path] = {1: base, 2: mine}
+            change.result[path] = mine
+
+
+def _binary(change: Change, *entries: Entry) -> bool:
+    return any(b"\0" in change.scratch.read(entry) for entry in entries)
+
+
 def require_no_submodule(ours: Tree, names: Iterable[str]) -> None:
     """Refuse when one of `names` lies in a submodule: what is in there is another repository's."""
     submodules = {path for path, entry in ours.items() if entry.mode == _GITLINK}
@@ -63,6 +83,7 @@ def _lies_there(service: Service, name: str) -> bool:
 
 def apply(change: Change) -> None:
     """Settle the files with rules of their own in the merged result."""
+    _keep_what_cannot_be_merged(change)
     _settle(change, ANSWERS, change.theirs)
     _settle_lock(change)
     _settle_settings(change)

@@ -37,7 +37,7 @@ class Restoring:
         """Bring the files back; the exit code."""
         service = Service.open(self.project)
         paths = list(dict.fromkeys(inside(service, name) for name in self.names))
-        with unfinished.ready(service):
+        with unfinished.ready(service, dry_run=self.dry_run):
             return versions.at_recorded(
                 service,
                 lambda source: in_temporary(

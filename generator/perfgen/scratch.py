@@ -170,7 +170,9 @@ class Scratch:
     def pack(self, entries: Iterable[Entry]) -> bytes:
         """The contents of files as a pack, for another repository."""
         names = {entry.sha for entry in entries if entry.mode != "160000"}
-        return self.git("pack-objects", "-q", "--stdout", data="\n".join(names).encode() + b"\n")
+        return self.git(
+            "pack-objects", "-q", "--stdout", data="".join(f"{name}\n" for name in names).encode()
+        )
 
     def _index(self) -> dict[str, str]:
         """An index nobody has used yet."""

@@ -92,12 +92,21 @@ def _require_all_settled(service: Service) -> None:
 
 
 @contextlib.contextmanager
-def ready(service: Service) -> Iterator[None]:
+def ready(service: Service, *, dry_run: bool) -> Iterator[None]:
     """Within, `service` is fit for a change and nobody else's; refused when it is not. A dry run clears nothing."""
     with service.locked():
         require_none(service)
         service.require_clean()
+        if not dry_run:
+            _forget_committed(service)
         yield
+
+
+def _forget_committed(service: Service) -> None:
+    """A change that is not committed, and not in the tree, may lie in a stash: that one is still known."""
+    made, phase = plan.load(service.state)
+    if made and phase in (plan.LANDED, plan.RESOLVED) and _committed(service, made):
+        clear(service)
 
 
 def clear(service: Service) -> None:
