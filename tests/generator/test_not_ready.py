@@ -44,7 +44,9 @@ def _merging(service: Path, git: Git) -> None:
     git("checkout", "-q", "-", cwd=service)
     (service / "text.txt").write_text(changed(35, "other\n"))
     git("commit", "-q", "-a", "-m", "other", cwd=service)
-    subprocess.run(["git", "merge", "-q", "side"], cwd=service, capture_output=True)
+    # The machine's git may not know who its user is, and then begins no merge.
+    who = ("-c", "user.name=x", "-c", "user.email=x@localhost")
+    subprocess.run(["git", *who, "merge", "-q", "side"], cwd=service, capture_output=True)
 
 
 def _stopped_rebase(service: Path, git: Git) -> None:
