@@ -12,6 +12,7 @@ from perfgen.errors import Refused
 from perfgen.lockfit import misfits
 from tests.generator.kinds import Run
 from tests.generator.test_check import problems
+from tests.template import machine
 
 PYPROJECT, LOCK, ANSWERS = "pyproject.toml", "uv.lock", ".copier-answers.yml"
 
@@ -24,6 +25,12 @@ def real(template: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> 
     done = run("new", "shop", *flags, "--python", "3.13", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder / "shop"
+
+
+@pytest.fixture(autouse=True)
+def python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """uv looks for none: the machine may have its newer ones where uv does not find them by itself."""
+    monkeypatch.setenv("UV_PYTHON", str(machine.interpreter("3.13")))
 
 
 @pytest.fixture
