@@ -12,6 +12,11 @@ from app.users.store import UserChange
 from app.users.store import UserStore
 
 
+def user_key(user_id: int) -> str:
+    """Under which a user is cached, as JSON."""
+    return f"user:{user_id}"
+
+
 class CachedUsers:
     """Users, read through the cache; a change deletes what is cached."""
 
@@ -21,7 +26,7 @@ class CachedUsers:
 
     async def get(self, user_id: int) -> bytes | None:
         """The user as JSON, or None."""
-        return await self._cache.get(f"user:{user_id}", partial(self._inner.get, user_id))
+        return await self._cache.get(user_key(user_id), partial(self._inner.get, user_id))
 
     async def update(self, user_id: int, change: UserChange) -> bytes | None:
         """Apply the change; the changed user as JSON, or None if there is none."""
@@ -29,7 +34,7 @@ class CachedUsers:
             return await self._inner.update(user_id, change)
         finally:
             # also when it raised: it may have been committed before the connection broke
-            await self._cache.delete(f"user:{user_id}")
+            await self._cache.delete(user_key(user_id))
 
 
 class CachedItems:

@@ -3,6 +3,7 @@
 from app.database import Database
 from app.dataloader.loader import Loader as Loader
 from app.dataloader.loaders import Loaders as Loaders
+from app.dataloader.loaders import Source as Source
 from app.dataloader.lookup import Lookup as Lookup
 from app.dataloader.settings import DataLoaderSettings as DataLoaderSettings
 from app.pattern import Pattern

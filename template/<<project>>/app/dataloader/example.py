@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter
 from fastapi import Request
 from fastapi import Response
@@ -11,6 +13,7 @@ from starlette.types import Scope
 
 from app.database import Database
 from app.dataloader.loaders import Loaders
+from app.dataloader.loaders import Source
 from app.dataloader.lookup import Lookup
 from app.items.models import Item
 from app.items.routes import ItemView
@@ -54,10 +57,17 @@ class OwnedItemPage(BaseModel):
 class OwnedItems:
     """Items with their owners, which the request's loader looks up."""
 
-    def __init__(self, database: Database, cursors: Cursors, loaders: Loaders) -> None:
+    def __init__(
+        self,
+        database: Database,
+        cursors: Cursors,
+        loaders: Loaders,
+        owners: Source[int, Any],
+    ) -> None:
         self._database = database
         self._listing = cursors.listing("items", _NEWEST.keys)
         self._loaders = loaders
+        self._owners = owners
 
     async def page(self, scope: Scope, limit: int, cursor: str | None) -> Page:
         """The page of a cursor, or the first one: at most `limit` items."""
@@ -65,8 +75,8 @@ class OwnedItems:
         rows = await _NEWEST.fetch(self._database, position, limit)
         page = self._listing.page(rows, limit, position)
         ids = [item.pop("owner_id") for item in page.data]
-        owners = await self._loaders.of(scope, OWNERS).load_many(filter(None, ids))
-        shown = {owner["id"]: dict(owner) for owner in owners if owner}
+        owners = await self._loaders.of(scope, self._owners).load_many(filter(None, ids))
+        shown = {one["id"]: {"id": one["id"], "name": one["name"]} for one in owners if one}
         for item, owner_id in zip(page.data, ids, strict=True):
             item["owner"] = shown.get(owner_id)
         return page
@@ -74,7 +84,12 @@ class OwnedItems:
 
 def add_routes(api: APIRouter, service: Service, _: Stores) -> None:
     """Add the route. It has to come before `/items/{item_id}`."""
-    owned = OwnedItems(service.get(Database), service.get(Cursors), service.get(Loaders))
+    add_owned(api, service, OWNERS)
+
+
+def add_owned(api: APIRouter, service: Service, owners: Source[int, Any]) -> None:
+    """The same, with any source of owners, which gives their `id` and `name`."""
+    owned = OwnedItems(service.get(Database), service.get(Cursors), service.get(Loaders), owners)
 
     @api.get("/items/owned", response_model=OwnedItemPage, responses=PAGE_RESPONSES, tags=["items"])
     async def list_owned_items(

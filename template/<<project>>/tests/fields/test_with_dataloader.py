@@ -56,6 +56,33 @@ async def test_nothing_is_looked_up_that_was_not_asked_for(
     assert asked == ["SELECT hats.id, hats.name FROM hats ORDER BY hats.id"]
 
 
+class Registry:
+    """Makers as somebody else knows them."""
+
+    name = "registry"
+
+    async def fetch(self, _: Database, keys: list[int]) -> dict[int, dict[str, Any]]:
+        """All but the second maker."""
+        return {key: {"id": key, "name": f"maker {key}"} for key in keys if key != 2}
+
+
+async def test_whole_rows_from_elsewhere_are_not_asked_of_the_database(
+    service: Service, hats: asyncpg.Connection, asked: list[str]
+) -> None:
+    reading = Loaded(service.get(Loaders), {HAT.related["maker"].shape: Registry()})
+    found = await shown(service, reading, "maker(name)")
+    assert found[:2] == [{"maker": {"name": "maker 1"}}, {"maker": None}]
+    assert [sql.split(" ORDER")[0] for sql in asked] == ["SELECT hats.maker_id FROM hats"]
+
+
+async def test_what_is_related_to_them_in_turn_is(
+    service: Service, hats: asyncpg.Connection
+) -> None:
+    reading = Loaded(service.get(Loaders), {HAT.related["maker"].shape: Registry()})
+    [first, *_] = await shown(service, reading, "maker(name,town(name))")
+    assert first == {"maker": {"name": "Ada", "town": {"name": "Rome"}}}
+
+
 TOWNS = st.sets(st.sampled_from(["id", "name"]), min_size=1).map(lambda names: ",".join(names))
 MAKERS = st.sets(
     st.sampled_from(["id", "name", "town"]) | TOWNS.map("town({})".format), min_size=1, max_size=3
