@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from fnmatch import fnmatch
 from typing import Any
@@ -22,8 +23,9 @@ def contents(pattern: Pattern, catalogue: Iterable[Pattern]) -> dict[str, Any]:
         or (listed(path, pattern) and not any(_named_for(path, other) for other in others))
     }
     text = b"\n".join(own.values()).decode("utf-8", "replace")
+    mentioned = _words(text, pattern.traces.get("environment", []), r"[A-Z0-9_]+(?![A-Z0-9_*])")
     return {
-        "settings": _words(text, pattern.traces.get("environment", []), r"[A-Z0-9_]+"),
+        "settings": sorted({*mentioned, *_settings(own)}),
         "metrics": _metrics(own),
         "files": [path for path in own if not path.startswith("tests/")],
         "tests": [path for path in own if path.startswith("tests/") and path.endswith(".py")],
@@ -69,6 +71,20 @@ def listed(path: str, pattern: Pattern) -> bool:
 
 def _under(path: str, *rules: str) -> bool:
     return any(fnmatch(path, rule) or fnmatch(path, f"{rule}/*") for rule in rules)
+
+
+def _settings(files: Mapping[str, bytes]) -> Iterator[str]:
+    """The variables of the classes over `Settings`: their prefix, and the names of their fields."""
+    for path, content in files.items():
+        if fnmatch(path, "app/*settings.py"):
+            # not by ast: Python 3.11 does not know the syntax that services may use
+            code = re.sub(r'""".*?"""', "", content.decode(), flags=re.DOTALL)
+            for body in re.findall(
+                r"^class \w+\(Settings\):\n((?:\n|    .*\n)+)", code, re.MULTILINE
+            ):
+                prefix = re.search(r'env_prefix="(\w+)"', body)
+                for name in re.findall(r"^    (\w+): ", body, re.MULTILINE):
+                    yield f"{prefix[1] if prefix else ''}{name}".upper()
 
 
 def _metrics(files: Mapping[str, bytes]) -> list[str]:

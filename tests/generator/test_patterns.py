@@ -1,6 +1,7 @@
 """`perfgen patterns` and the catalogue behind it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,31 @@ def test_one_pattern(within: Run, tmp_path: Path) -> None:
     assert all(not path.endswith(".jinja") for path in told["files"])
     text = within("patterns", "cache", cwd=tmp_path).stdout
     assert all(value in text for value in (*told["files"], *told["tests"], *told["settings"]))
+
+
+def test_every_setting_is_named(within: Run, tmp_path: Path, template: Path) -> None:
+    """Those of the generated service's `.env.example`, which its own tests compare with its classes."""
+    example = (template / "template/<<project>>/.env.example.jinja").read_text()
+    there = set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", example, re.MULTILINE))
+    told = {
+        setting
+        for name in ("fields", "tracing", "rate_limit", "sessions", "http_client", "backpressure")
+        for setting in json.loads(within("patterns", name, "--json", cwd=tmp_path).stdout)[
+            "settings"
+        ]
+    }
+    prefixes = (
+        "FIELDS_",
+        "SENTRY_",
+        "TRACING_",
+        "RATE_LIMIT_",
+        "SESSIONS_",
+        "HTTP_CLIENT_",
+        "BACKPRESSURE_",
+    )
+    wanted = {setting for setting in there if setting.startswith(prefixes)}
+    assert len(wanted) > 30
+    assert wanted <= told
 
 
 @pytest.mark.parametrize("name", ["database", "docker", "example"])
