@@ -121,7 +121,7 @@ def test_every_panel_shows_data_and_every_rule_can_be_asked(
     service: Service, postgres: Postgres, work: Path, table: Table
 ) -> None:
     schedules = Schedules(service, postgres, work)
-    set_password(service)
+    set_password(service, postgres)
     postgres.sql(OWNED)
     monitoring, script = service.folder / "monitoring", schedules.script
     with (

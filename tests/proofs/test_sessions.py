@@ -12,6 +12,7 @@ from .harness.load import Answer
 from .harness.load import Connection
 from .harness.load import Request
 from .harness.load import send
+from .harness.postgres import Postgres
 from .harness.processes import until
 from .harness.redis import Redis
 from .harness.service import Api
@@ -30,8 +31,9 @@ CHEAP = {
 }
 
 
-def set_password(service: Service) -> None:
+def set_password(service: Service, postgres: Postgres) -> None:
     """Give the user a password, as the owner of a service does, by standard input."""
+    postgres.sql(f"UPDATE users SET status = 'active' WHERE email = '{EMAIL}'")
     argv, _ = service._argv(None)
     subprocess.run(
         [*argv, "set-password", EMAIL],
@@ -69,9 +71,9 @@ async def statuses(apis: list[Api], devices: list[tuple[str, ...]]) -> set[int]:
         return {answer.status for answer in await asyncio.gather(*asked)}
 
 
-def test_one_session_for_all(service: Service, table: Table) -> None:
+def test_one_session_for_all(service: Service, postgres: Postgres, table: Table) -> None:
     """Begun by one process that is killed then, used and ended by others."""
-    set_password(service)
+    set_password(service, postgres)
     with service.processes(PROCESSES, **CHEAP) as apis:
         for place in range(PROCESSES):
             headers = asyncio.run(log_in(apis[place]))
@@ -95,8 +97,8 @@ def test_one_session_for_all(service: Service, table: Table) -> None:
     )
 
 
-def test_all_end_at_once(service: Service, table: Table) -> None:
-    set_password(service)
+def test_all_end_at_once(service: Service, postgres: Postgres, table: Table) -> None:
+    set_password(service, postgres)
     with service.processes(PROCESSES, **CHEAP) as apis:
         for _, api in zip(range(ROUNDS), cycle(apis), strict=False):
             devices = [asyncio.run(log_in(apis[n % PROCESSES])) for n in range(DEVICES)]
@@ -113,8 +115,8 @@ def test_all_end_at_once(service: Service, table: Table) -> None:
     )
 
 
-def test_redis_is_away(service: Service, redis: Redis, table: Table) -> None:
-    set_password(service)
+def test_redis_is_away(service: Service, postgres: Postgres, redis: Redis, table: Table) -> None:
+    set_password(service, postgres)
     with service.processes(1, **CHEAP) as (api,):
         headers = asyncio.run(log_in(api))
         with killed(redis):

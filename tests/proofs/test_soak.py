@@ -37,14 +37,21 @@ def mixed(random: Random) -> Request:
     dice, user = random.random(), random.randint(1, 300)
     if dice < 0.45:
         return get(f"/users/{user}")
-    if dice < 0.60:
+    if dice < 0.52:
         return get(f"/items?limit={random.randint(1, 100)}")
+    if dice < 0.58:
+        fields = ",".join(random.sample(["id", "name", "price", "owner(name)"], 2))
+        return get(f"/items?fields={fields}&limit={random.randint(1, 100)}")
+    if dice < 0.60:
+        return get("/items/owned")
     if dice < 0.70:
         return get(f"/items/{random.randint(1, 2000)}")
     if dice < 0.80:
         return send("PATCH", f"/users/{user}", {"status": random.choice(["active", "inactive"])})
-    if dice < 0.88:
+    if dice < 0.86:
         return send("POST", "/items", ITEM)
+    if dice < 0.88:
+        return send("POST", "/items", ITEM, f"Idempotency-Key: {random.getrandbits(64):x}")
     if dice < 0.90:
         return send("POST", "/items/bulk", {"items": [ITEM] * 50})
     if dice < 0.94:

@@ -43,5 +43,10 @@ def test_secrets_are_lines_of_their_own(everything: Tree, tmp_path: Path, own: s
     lines = (service / ".env").read_text().splitlines()
     assert [line for line in lines if line in own.splitlines()] == own.splitlines()
     made = dict(line.split("=") for line in lines[len(own.splitlines()) :])
-    assert set(made) == {"PAGINATION_SECRETS", "POSTGRES_PASSWORD", "REDIS_PASSWORD"}
+    assert set(made) == {
+        "GRAFANA_PASSWORD",
+        "PAGINATION_SECRETS",
+        "POSTGRES_PASSWORD",
+        "REDIS_PASSWORD",
+    }
     assert {len(secret) for secret in made.values()} == {48}

@@ -31,7 +31,7 @@ class LoopWatch(AbstractAsyncContextManager["LoopWatch"]):
 
     A block is logged while it lasts, so also one that never ends: `event_loop_blocked` with the
     stack, and `event_loop_free` with its duration. What blocks with the GIL held, as a regular
-    expression may, holds up the thread as well, and is seen at its end.
+    expression may, holds up the thread as well, and is seen at its end; its stack mostly is.
     """
 
     _thread: threading.Thread

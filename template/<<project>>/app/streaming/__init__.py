@@ -20,12 +20,13 @@ from app.streaming.streams import Streams
 def _resources(service: Service) -> list[Resource]:
     settings = service.settings(StreamingSettings)
     pool_max = service.settings(DatabaseSettings).pool_max
-    if settings.concurrency >= pool_max:
+    places = settings.concurrency or max(1, pool_max // 4)
+    if places >= pool_max:
         raise SettingsError(
-            f"STREAMING_CONCURRENCY ({settings.concurrency}) must be less than "
+            f"STREAMING_CONCURRENCY ({places}) must be less than "
             f"DATABASE_POOL_MAX ({pool_max}): other requests need connections, too."
         )
-    streams = Streams(service.get(Database), settings, service.seconds_left)
+    streams = Streams(service.get(Database), settings, places, service.seconds_left)
     service.at_stop.append(streams.hurry)
     return [streams]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from app.database.settings import largest_pool
 from app.settings import Settings
 
 
@@ -14,8 +13,9 @@ class StreamingSettings(Settings):
 
     model_config = SettingsConfigDict(env_prefix="STREAMING_")
 
-    # Files at once; each holds a connection of the pool, and others need some as well.
-    concurrency: int = Field(default=max(1, largest_pool() // 4), ge=1)
+    # Files at once; each holds a connection of the pool, and others need some as well. None: a
+    # quarter of the pool.
+    concurrency: int | None = Field(default=None, ge=1)
     # A file that takes longer is given up, and its transaction with it.
     timeout_s: float = Field(default=600, gt=0)
     # So is one whose client sends nothing, or takes nothing, for this long.

@@ -25,14 +25,20 @@ RETRY_S = 5
 class Streams:
     """The places for files. A file has a connection of the pool for itself until it is done.
 
+    places:       how many may be on their way at once, fewer than the pool has connections
     seconds_left: until the process ends by force; asked when it is told to stop
     """
 
     def __init__(
-        self, database: Database, settings: StreamingSettings, seconds_left: Callable[[], float]
+        self,
+        database: Database,
+        settings: StreamingSettings,
+        places: int,
+        seconds_left: Callable[[], float],
     ) -> None:
         self.database = database
         self.settings = settings
+        self._places = places
         self._seconds_left = seconds_left
         self._limits: set[asyncio.Timeout] = set()
 
@@ -51,7 +57,7 @@ class Streams:
     @asynccontextmanager
     async def place(self, direction: Direction) -> AsyncIterator[None]:
         """A place for the block; Unavailable when there is none, or the block takes too long."""
-        if len(self._limits) >= self.settings.concurrency:
+        if len(self._limits) >= self._places:
             STREAMS[direction, "busy"].inc()
             raise Unavailable("Too many files are on their way.", RETRY_S)
         outcome, limit = "failed", asyncio.timeout(self.settings.timeout_s)

@@ -212,9 +212,9 @@ async def make_shop(
     settings = DatabaseSettings(url=SecretStr(servers["DATABASE_URL"]), pool_min=1, pool_max=4)
     async with Database(settings) as database:
 
-        def make(seconds_left: float = 30, **changed: Any) -> Shop:
-            chosen = StreamingSettings(**{"concurrency": 2, **changed})
-            return Shop(Streams(database, chosen, lambda: seconds_left), table)
+        def make(seconds_left: float = 30, places: int = 2, **changed: Any) -> Shop:
+            chosen = StreamingSettings(**changed)
+            return Shop(Streams(database, chosen, places, lambda: seconds_left), table)
 
         yield make
     await table.execute("DROP TABLE things")

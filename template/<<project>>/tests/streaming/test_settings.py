@@ -1,12 +1,18 @@
 """Files never take all connections."""
 
+from contextlib import AsyncExitStack
+
 import pytest
 
 from app.database import pattern as database
+from app.http.errors import Unavailable
 from app.service import Service
 from app.settings import SettingsError
 from app.streaming import pattern
-from app.streaming.settings import StreamingSettings
+from app.streaming.streams import Streams
+
+
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
@@ -41,6 +47,21 @@ def test_what_is_no_bound_is_refused(pool: pytest.MonkeyPatch, name: str, value:
         Service([database, pattern])
 
 
-def test_the_default_leaves_most_connections_to_others() -> None:
-    fresh = StreamingSettings.model_fields["concurrency"].default
-    assert fresh >= 1
+@pytest.mark.parametrize(("connections", "places"), [("2", 1), ("4", 1), ("8", 2), ("20", 5)])
+async def test_by_default_most_connections_are_left_to_others(
+    pool: pytest.MonkeyPatch, anyio_backend: str, connections: str, places: int
+) -> None:
+    pool.setenv("DATABASE_POOL_MAX", connections)
+    async with AsyncExitStack() as stack:
+        service = Service([database, pattern])
+        async with service.running():
+            for _ in range(places):
+                await stack.enter_async_context(service.get(Streams).place("export"))
+            with pytest.raises(Unavailable):
+                await stack.enter_async_context(service.get(Streams).place("export"))
+
+
+def test_a_pool_of_one_has_no_place_for_files(pool: pytest.MonkeyPatch) -> None:
+    pool.setenv("DATABASE_POOL_MAX", "1")
+    with pytest.raises(SettingsError, match=r"less than DATABASE_POOL_MAX .1."):
+        Service([database, pattern])
