@@ -34,31 +34,27 @@ ITEM = {"name": "an item", "price": 1, "description": "made while the service so
 
 def mixed(random: Random) -> Request:
     """Everything that the example has, some of it refused."""
-    dice, user = random.random(), random.randint(1, 300)
-    if dice < 0.45:
-        return get(f"/users/{user}")
-    if dice < 0.52:
-        return get(f"/items?limit={random.randint(1, 100)}")
-    if dice < 0.58:
-        fields = ",".join(random.sample(["id", "name", "price", "owner(name)"], 2))
-        return get(f"/items?fields={fields}&limit={random.randint(1, 100)}")
-    if dice < 0.60:
-        return get("/items/owned")
-    if dice < 0.70:
-        return get(f"/items/{random.randint(1, 2000)}")
-    if dice < 0.80:
-        return send("PATCH", f"/users/{user}", {"status": random.choice(["active", "inactive"])})
-    if dice < 0.86:
-        return send("POST", "/items", ITEM)
-    if dice < 0.88:
-        return send("POST", "/items", ITEM, f"Idempotency-Key: {random.getrandbits(64):x}")
-    if dice < 0.90:
-        return send("POST", "/items/bulk", {"items": [ITEM] * 50})
-    if dice < 0.94:
-        return send("POST", "/jobs", {"userId": user})
-    return random.choice(
-        [get("/nowhere"), get("/users/x"), get("/items?cursor=x"), send("POST", "/items", {})]
-    )
+    user, limit = random.randint(1, 300), random.randint(1, 100)
+    status = random.choice(["active", "inactive"])
+    fields = ",".join(random.sample(["id", "name", "price", "owner(name)"], 2))
+    shares = {
+        get(f"/users/{user}"): 45,
+        get(f"/items?limit={limit}"): 7,
+        get(f"/items?fields={fields}&limit={limit}"): 6,
+        get("/items/owned"): 2,
+        get(f"/items/{random.randint(1, 2000)}"): 10,
+        send("PATCH", f"/users/{user}", {"status": status}): 10,
+        send("POST", "/items", ITEM): 6,
+        send("POST", "/items", ITEM, f"Idempotency-Key: {random.getrandbits(64):x}"): 2,
+        send("POST", "/items/bulk", {"items": [ITEM] * 50}): 2,
+        send("POST", "/jobs", {"userId": user}): 4,
+        get("/nowhere"): 2,
+        get("/users/x"): 1,
+        get("/items?cursor=x"): 2,
+        send("POST", "/items", {}): 1,
+    }
+    [chosen] = random.choices([*shares], [*shares.values()])
+    return chosen
 
 
 async def load(api: Api, key: str, seconds: float) -> Tally:
