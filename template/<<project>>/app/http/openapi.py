@@ -55,8 +55,14 @@ def _describe(document: dict[str, Any]) -> None:
         for operation in operations.values():
             responses = operation["responses"]
             for status, response in responses.items():
-                if status == "422" or (status >= "400" and "content" not in response):
+                # FastAPI describes its own 422 where a route does not
+                if status >= "400" and ("content" not in response or _is_fastapis(response)):
                     response["content"] = _CONTENT
             responses["default"] = {"description": "Any other error", "content": _CONTENT}
     for name in _FASTAPI_OWN:
         document["components"]["schemas"].pop(name, None)
+
+
+def _is_fastapis(response: dict[str, Any]) -> bool:
+    schema = response["content"].get("application/json", {}).get("schema", {})
+    return str(schema.get("$ref")).endswith("/HTTPValidationError")

@@ -46,7 +46,7 @@ class ItemPage(BaseModel):
 class NewItems(BaseModel):
     """Items to be made together."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     items: list[NewItem] = Field(min_length=1, max_length=1000)
 

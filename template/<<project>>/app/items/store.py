@@ -29,7 +29,7 @@ LineOfText = Annotated[str, Field(min_length=1, max_length=200, pattern="^[^\\x0
 class NewItem(BaseModel):
     """An item to be made."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     name: LineOfText
     price: float = Field(ge=0, le=1e12, allow_inf_nan=False)

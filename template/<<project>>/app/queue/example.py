@@ -111,7 +111,7 @@ def wrap(stores: Stores, service: Service) -> Stores:
 class NewJob(BaseModel):
     """Whom to welcome."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     user_id: int = Field(alias="userId", ge=1, le=2**31 - 1)
 

@@ -52,7 +52,7 @@ LOGINS = {result: _LOGINS.labels(result) for result in ("admitted", "refused", "
 class NewSession(BaseModel):
     """Who logs in."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     email: Annotated[str, Field(min_length=1, max_length=320, pattern="^[^\\x00]*$")]
     password: Annotated[str, Field(min_length=1, max_length=LONGEST_PASSWORD)]

@@ -131,12 +131,23 @@ async def nobody_cares(_: range) -> None:
 
 _CSV: dict[str, Any] = {"text/csv": {"schema": {"type": "string"}}}
 _PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {"schema": {"type": "object"}}}}
+_ERROR = {
+    "type": "object",
+    "properties": {
+        "line": {"type": "integer", "description": "Of the file, where it is a row's."},
+        "in": {"type": "string", "description": "Of the request, where it is no row's."},
+        "problem": {"type": "string"},
+    },
+    "required": ["problem"],
+}
+_ERRORS = {"type": "object", "properties": {"errors": {"type": "array", "items": _ERROR}}}
+_BAD_ROWS: dict[str, Any] = {"content": {"application/problem+json": {"schema": _ERRORS}}}
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The body ends early.", **_PROBLEM},
     408: {"description": "The body does not come.", **_PROBLEM},
     413: {"description": "The body is too large.", **_PROBLEM},
     415: {"description": "The body is no CSV.", **_PROBLEM},
-    422: {"description": "There are bad rows; nothing was imported.", **_PROBLEM},
+    422: {"description": "There are bad rows; nothing was imported.", **_BAD_ROWS},
     503: {"description": "Too many files are on their way.", **_PROBLEM},
 }
 

@@ -23,7 +23,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200, pattern="^[^\\x00]*$")
 class UserChange(BaseModel):
     """What may be changed of a user; what is left out, or null, stays."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     name: Name | None = None
     status: Literal["active", "inactive"] | None = None

@@ -124,6 +124,8 @@ async def test_a_cursor_that_is_none_is_400(client: httpx2.AsyncClient, cursor: 
         {"price": 10**400},
         {"price": None},
         {"price": [1]},
+        {"price": False},
+        {"price": "1"},
         {"description": "x" * 10_001},
         {"description": "a\0b"},
         {"description": "\udfff tail"},
