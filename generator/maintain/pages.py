@@ -20,7 +20,7 @@ def page(pattern: Pattern, catalogue: Catalogue, files: dict[str, bytes]) -> str
 
 
 def _facts(pattern: Pattern, catalogue: Catalogue, own: dict[str, bytes]) -> list[tuple[str, str]]:
-    found = contents.contents(pattern, catalogue)
+    found = contents.described(own, pattern)
     users = [other.name for other in catalogue if pattern.name in other.requires]
     return [
         ("checklist", pattern.section),

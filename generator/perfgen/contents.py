@@ -22,14 +22,17 @@ def contents(pattern: Pattern, catalogue: Iterable[Pattern]) -> dict[str, Any]:
         if _named_for(path, pattern)
         or (listed(path, pattern) and not any(_named_for(path, other) for other in others))
     }
-    text = b"\n".join(own.values()).decode("utf-8", "replace")
-    mentioned = _words(text, pattern.traces.get("environment", []), r"[A-Z0-9_]+(?![A-Z0-9_*])")
-    return {
-        "settings": sorted({*mentioned, *_settings(own)}),
-        "metrics": _metrics(own),
+    return described(own, pattern) | {
         "files": [path for path in own if not path.startswith("tests/")],
         "tests": [path for path in own if path.startswith("tests/") and path.endswith(".py")],
     }
+
+
+def described(own: Mapping[str, bytes], pattern: Pattern) -> dict[str, list[str]]:
+    """The settings that these files of a pattern read, and the metrics that they count."""
+    text = b"\n".join(own.values()).decode("utf-8", "replace")
+    mentioned = _words(text, pattern.traces.get("environment", []), r"[A-Z0-9_]+(?![A-Z0-9_*])")
+    return {"settings": sorted({*mentioned, *_settings(own)}), "metrics": _metrics(own)}
 
 
 def relative(path: str) -> str:

@@ -26,7 +26,10 @@ LOOKED_AFTER = {
     "copier": {".copier-answers.yml": set[str]()},
     "pep621": {"pyproject.toml": {"fastapi", "ruff"}},
     "dockerfile": {"Dockerfile": {"docker.io/library/python", "ghcr.io/astral-sh/uv"}},
-    "docker-compose": {"compose.yaml": {"docker.io/library/postgres", "docker.io/library/redis"}},
+    "docker-compose": {
+        "compose.yaml": {"docker.io/library/postgres", "docker.io/library/redis"},
+        "monitoring/compose.yaml": {"docker.io/prom/prometheus", "docker.io/grafana/grafana"},
+    },
     "github-actions": {
         ".github/workflows/ci.yml": {
             "actions/checkout",

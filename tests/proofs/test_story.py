@@ -87,7 +87,7 @@ def test_one_request_through_all_of_it(service: Service, postgres: Postgres, tab
             logged = [line["trace_id"] for line in api.events("request")]
     first, second, *_ = (told(ingest, request.trace_id) for request in ingest.named("GET /items"))
     warmed = {"GET /items", "item_fields_first_page", "MGET", "EVALSHA"}  # the limit is a script
-    assert first > warmed | {"owners"}
+    assert first >= warmed | {"owners"}
     assert second == warmed
     assert {request.trace_id for request in ingest.named("GET /items")} <= set(logged)
     table.add(

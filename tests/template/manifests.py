@@ -115,12 +115,12 @@ class Build:
         for pod in self.templates:
             yield from (entry["name"] for entry in container(pod).get("env", []))
 
-    def secrets(self) -> Iterator[tuple[str, str]]:
-        """Each key that a process needs of a Secret, with the Secret's name."""
+    def secrets(self) -> Iterator[tuple[str, str, bool]]:
+        """Each key that a process takes of a Secret: the Secret's name, the key, whether it must be there."""
         for pod in self.templates:
             for entry in container(pod).get("env", []):
                 if wanted := entry.get("valueFrom", {}).get("secretKeyRef"):
-                    yield wanted["name"], wanted["key"]
+                    yield wanted["name"], wanted["key"], not wanted.get("optional", False)
 
 
 def labels(one: Object) -> dict[str, str]:

@@ -118,8 +118,15 @@ def test_one_secret_is_all_that_must_be_there(tree: Tree, every: list[Build]) ->
     command = re.search(r"kubectl create secret generic (?s:.*?)[^\\]\n", tree.files["README.md"])
     assert command
     made = set(re.findall(r"--from-literal=([A-Z_]+)=", command.group()))
-    needed = {pair for built in every for pair in built.secrets()}
-    assert needed == {(f"{PROJECT}-secrets", key) for key in made}
+    taken = {key for built in every for key in built.secrets()}
+    assert {(name, key) for name, key, must in taken if must} == {
+        (f"{PROJECT}-secrets", key) for key in made
+    }
+    may = re.search(r"\nThe Secret may also have ([^;]*);", tree.files["README.md"])
+    optional = set(re.findall(r"`([A-Z_]+)`", may.group(1)) if may else [])
+    assert {(name, key) for name, key, must in taken if not must} == {
+        (f"{PROJECT}-secrets", key) for key in optional
+    }
     assert f"generic {PROJECT}-secrets " in command.group()
     for built in every:
         assert not built.names("Secret")
@@ -182,7 +189,7 @@ def test_every_variable_is_a_setting(tree: Tree, every: list[Build]) -> None:
     known = documented(tree)
     for built in every:
         assert set(built.settings()) <= known.keys()
-        secret = {key for _, key in built.secrets()}
+        secret = {key for _, key, _ in built.secrets()}
         for one in built.kind("ConfigMap"):
             assert not secret & one["data"].keys()
 

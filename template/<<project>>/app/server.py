@@ -101,9 +101,9 @@ async def run(
             service.running(),
             work,
         ):
+            _set_start_aside()
             service.started = True
             log.info("started", internal_port=core.internal_port)
-            _set_start_aside()
             await stop.wait()
             if balanced:
                 await stop.wait_for_balancer()

@@ -66,7 +66,7 @@ def main() -> int:
 
 def serve(servers: Running) -> int:
     """Serve until Ctrl-C or SIGTERM."""
-    key, entry = new_key("developer", "standard", ["read", "write"])
+    key, entry = new_key("developer", "premium", ["read", "write"])
     known = os.environ.get("AUTH_API_KEYS")
     os.environ["AUTH_API_KEYS"] = f"{known},{entry}" if known else entry
     said = {"API key": f"{key} (of this run)"}

@@ -17,6 +17,7 @@ from sqlalchemy.engine import ExceptionContext
 from app.http.logs import log
 
 CONNECTIONS = Gauge("database_pool_connections", "Connections of the pool", ["state"])
+WAITING = Gauge("database_pool_waiting", "Requests that wait for a connection of the pool")
 TIMEOUTS = Counter("database_pool_timeouts", "Requests that got no connection in time")
 RETRIES = Counter("database_read_retries", "Reads repeated because their connection broke")
 DURATION = Histogram(

@@ -188,10 +188,11 @@ class Database:
         return rows
 
     async def _acquire(self) -> Any:
-        # who finds a connection free does not wait, and needs no timer
-        patience = None if has_free(self._pool) else self._settings.pool_acquire_s
         try:
-            return await self._pool.acquire(timeout=patience)
+            if has_free(self._pool):  # who need not wait needs no timer
+                return await self._pool.acquire()
+            with metrics.WAITING.track_inprogress():
+                return await self._pool.acquire(timeout=self._settings.pool_acquire_s)
         except TimeoutError as error:
             metrics.TIMEOUTS.inc()
             raise Unavailable("The service is busy.") from error

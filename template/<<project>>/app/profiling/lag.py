@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from math import inf
 from time import monotonic
@@ -37,8 +38,10 @@ class LoopWatch(AbstractAsyncContextManager["LoopWatch"]):
     _thread: threading.Thread
     _tick: asyncio.TimerHandle
 
-    def __init__(self, settings: ProfilingSettings) -> None:
+    def __init__(self, settings: ProfilingSettings, started: Callable[[], bool]) -> None:
+        """`started` tells when it matters: a start imports, and nobody waits for it."""
         self._blocked_s = settings.blocked_s
+        self._started = started
         self._due = inf  # the next tick, on the clock of `monotonic`
         self._watched = 0
         self._stop = threading.Event()
@@ -64,7 +67,11 @@ class LoopWatch(AbstractAsyncContextManager["LoopWatch"]):
     def _on_tick(self) -> None:
         late_s = max(0.0, monotonic() - self._due)
         LAG.observe(late_s)
-        if late_s > self._blocked_s:
+        # so are the ticks that were due meanwhile, each a little less: or a minute's block would be
+        # one measurement among hundreds (G. Tene's coordinated omission)
+        for missed in range(1, int(late_s / TICK_S) + 1):
+            LAG.observe(late_s - missed * TICK_S)
+        if late_s > self._blocked_s and self._started():
             log.warning("event_loop_free", blocked_s=round(late_s, 3))
         self._expect_tick()
 
@@ -73,7 +80,7 @@ class LoopWatch(AbstractAsyncContextManager["LoopWatch"]):
         while not self._stop.wait(self._blocked_s / 4):
             due = self._due
             late_s = monotonic() - due
-            if late_s > self._blocked_s and due != told:
+            if late_s > self._blocked_s and due != told and self._started():
                 told = due
                 stack = stack_of(sys._current_frames().get(self._watched))
                 lines = [str(place) for place in stack[-SHOWN:]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from collections.abc import Callable
-from ipaddress import ip_address
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -20,6 +19,7 @@ from app.profiling.profiles import Profiles
 from app.service import Service
 
 USUAL_S, LONGEST_S = 10.0, 60.0
+HERE = {"127.0.0.1", "::1", "localhost"}
 
 
 def internal_routes(service: Service) -> list[Route]:
@@ -30,13 +30,14 @@ def internal_routes(service: Service) -> list[Route]:
         wanted = request.query_params.get("format", "speedscope")
         if wanted not in ("speedscope", "collapsed"):
             raise HTTPException(422, "format is speedscope or collapsed.")
-        profile = await profiles.cpu(_seconds(request))
+        profile = await profiles.cpu(_seconds(request), request.is_disconnected)
         if wanted == "collapsed":
             return PlainTextResponse(profile.collapsed())
         return JSONBytes(msgspec.json.encode(profile.speedscope()))
 
     async def memory(request: Request) -> Response:
-        return JSONBytes(msgspec.json.encode(await profiles.memory(_seconds(request))))
+        growth = await profiles.memory(_seconds(request), request.is_disconnected)
+        return JSONBytes(msgspec.json.encode(growth))
 
     return [Route("/profile/cpu", _guarded(cpu)), Route("/profile/memory", _guarded(memory))]
 
@@ -46,11 +47,12 @@ def _guarded(
 ) -> Callable[[Request], Awaitable[Response]]:
     """Only from this machine: a profile shows code and costs time, and Prometheus needs none.
 
-    A port that is forwarded into a container comes from there.
+    A port that is forwarded into a container comes from there, and so may what a mesh's proxy
+    delivers, or a web page that has its name resolve to 127.0.0.1: these name another host.
     """
 
     async def guarded(request: Request) -> Response:
-        if request.client is None or not ip_address(request.client.host).is_loopback:
+        if request.client is None or not {request.client.host, request.url.hostname} <= HERE:
             return problem_response(403, "Profiles are for who is on the same machine.")
         try:
             return await answer(request)

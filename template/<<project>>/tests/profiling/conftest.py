@@ -22,9 +22,14 @@ async def alone(monkeypatch: pytest.MonkeyPatch, anyio_backend: str) -> AsyncIte
         yield service
 
 
+async def never() -> bool:
+    """A client that stays."""
+    return False
+
+
 @pytest.fixture
 async def internal(alone: Service) -> AsyncIterator[httpx2.AsyncClient]:
     """Asks it from the same machine."""
     transport = httpx2.ASGITransport(create_internal_app(alone), client=("127.0.0.1", 5000))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://internal") as client:
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client

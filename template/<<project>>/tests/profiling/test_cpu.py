@@ -15,6 +15,7 @@ import pytest
 
 from app.profiling.profiles import Profiles
 from app.service import Service
+from tests.profiling.conftest import never
 
 pytestmark = pytest.mark.anyio
 
@@ -141,12 +142,28 @@ async def test_one_at_a_time(internal: httpx2.AsyncClient) -> None:
 async def test_it_ends_with_the_process(alone: Service) -> None:
     profiles = alone.get(Profiles)
     for profile in (profiles.cpu, profiles.memory):
-        running = asyncio.create_task(profile(60))
+        running = asyncio.create_task(profile(60, never))
         await asyncio.sleep(0.3)
         async with asyncio.timeout(20):
             await profiles.__aexit__()
             assert await running
         profiles._closing.clear()
+
+
+async def test_it_ends_when_nobody_waits_for_it(alone: Service) -> None:
+    async def gone() -> bool:
+        return True
+
+    async with asyncio.timeout(20):
+        for profile in (alone.get(Profiles).cpu, alone.get(Profiles).memory):
+            assert await profile(60, gone)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "service.mesh:9000"])
+async def test_not_by_another_name(internal: httpx2.AsyncClient, host: str) -> None:
+    for path in ("/profile/cpu", "/profile/memory"):
+        answer = await internal.get(f"{path}?seconds=0.1", headers={"Host": host})
+        assert answer.status_code == 403
 
 
 @pytest.mark.parametrize("client", ["192.0.2.1", "10.0.0.7", "2001:db8::1", "0.0.0.0"])

@@ -11,6 +11,7 @@ import pytest
 
 from app.profiling.profiles import Profiles
 from app.service import Service
+from tests.profiling.conftest import never
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +50,7 @@ async def test_what_grows_is_named(internal: httpx2.AsyncClient) -> None:
 async def test_tracing_ends_whatever_happens(
     alone: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    profile = asyncio.create_task(alone.get(Profiles).memory(60))
+    profile = asyncio.create_task(alone.get(Profiles).memory(60, never))
     while not tracemalloc.is_tracing():  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     profile.cancel()
