@@ -16,6 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.proofs.harness.service import every_pattern
 from tests.proofs.harness.service import find_uv
 from tests.proofs.harness.service import render
 from tests.proofs.harness.service import sync
@@ -34,7 +35,8 @@ def build_service(folder: Path) -> None:
     if environment.exists():
         environment.rename(kept)
     shutil.rmtree(folder, ignore_errors=True)
-    render(folder)
+    same = {*every_pattern("standard"), "fields"}  # what seed-express has
+    render(folder, without={*every_pattern()} - same)
     if kept.exists():
         kept.rename(environment)
     sync(folder)

@@ -31,10 +31,11 @@ ROOT = Path(__file__).parents[3]
 NAME = "proofs"
 
 
-def every_pattern() -> list[str]:
-    """All that can be asked for."""
+def every_pattern(preset: str | None = None) -> list[str]:
+    """All that can be asked for, or those of a preset."""
     manifests = [yaml.safe_load(path.read_text()) for path in (ROOT / "patterns").glob("*.yml")]
-    return sorted(m["name"] for m in manifests if m["title"] and not m["core"])
+    asked = [one for one in manifests if one["title"] and not one["core"]]
+    return sorted(m["name"] for m in asked if preset is None or preset in m["presets"])
 
 
 def render(folder: Path, *, without: Collection[str] = (), **answers: int) -> Path:
