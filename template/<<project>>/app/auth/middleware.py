@@ -21,6 +21,7 @@ from app.auth.refusal import count
 from app.auth.tokens import Tokens
 from app.http.errors import Unavailable
 from app.http.errors import send_problem
+from app.http.errors import send_unavailable
 
 # Answered to everybody on the public port, for GET and HEAD.
 PUBLIC_PATHS = frozenset({"/health"})
@@ -141,7 +142,7 @@ async def _refuse(scope: Scope, send: Send, refused: Refused) -> None:
     if scope["type"] == "websocket":
         # before it was accepted: the server answers 403
         return await send({"type": "websocket.close", "code": 1008})
-    headers = [(b"www-authenticate", refusal.challenge.encode())]
     if refused.retry_after is not None:
-        headers = [(b"retry-after", b"%d" % refused.retry_after)]
+        return await send_unavailable(send, Unavailable(refusal.detail, refused.retry_after))
+    headers = [(b"www-authenticate", refusal.challenge.encode())]
     await send_problem(send, refusal.status, refusal.detail, headers)

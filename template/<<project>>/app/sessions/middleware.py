@@ -11,6 +11,7 @@ from starlette.types import Send
 from app.auth import is_public
 from app.http.errors import Unavailable
 from app.http.errors import send_problem
+from app.http.errors import send_unavailable
 from app.sessions.cookie import Cookie
 from app.sessions.csrf import FOREIGN
 from app.sessions.csrf import Csrf
@@ -46,8 +47,7 @@ class SessionCookie:
             session = await self._sessions.find(secret)
         except Unavailable as error:
             REFUSED["unavailable"].inc()
-            retry_after = [(b"retry-after", b"%d" % error.retry_after)]
-            return await send_problem(send, 503, str(error), retry_after)
+            return await send_unavailable(send, error)
         if session is not None:
             if scope["method"] not in _SAFE and (problem := self._csrf.problem(scope, secret)):
                 REFUSED["origin" if problem == FOREIGN else "token"].inc()
