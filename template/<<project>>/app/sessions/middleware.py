@@ -17,6 +17,7 @@ from app.sessions.csrf import FOREIGN
 from app.sessions.csrf import Csrf
 from app.sessions.store import Sessions
 
+MISSING = "This needs a session, an API key or a token: log in, or send one of these."
 _SAFE = frozenset({"GET", "HEAD"})
 
 _REFUSED = Counter("sessions_refused", "Requests with a session that were refused", ["reason"])
@@ -40,6 +41,7 @@ class SessionCookie:
         """Serve one request."""
         if scope["type"] != "http" or scope["method"] == "OPTIONS" or is_public(scope):
             return await self._app(scope, receive, send)
+        scope["missing"] = MISSING  # said by authentication, if there is no principal
         secret = self._cookie.secret(scope["headers"])
         if secret is None:
             return await self._app(scope, receive, send)
