@@ -56,6 +56,7 @@ class Pattern:
     resources:   what it opens at start and closes at the end, found by others with `service.get`
     routes:      adds what it serves on the public port
     open:        the methods and paths of those that nobody has to be known for, such as a login
+    any_scope:   those that whoever is known may ask, whatever their scopes
     openapi:     adds to the API's document, as `api.openapi()` gives it
     internal:    what it serves on the internal port
     bodies:      which bodies may be larger than MAX_BODY_BYTES or take longer, by their path
@@ -72,6 +73,7 @@ class Pattern:
     resources: Callable[[Service], Sequence[Resource]] | None = None
     routes: Callable[[APIRouter, Service], None] | None = None
     open: tuple[tuple[str, str], ...] = ()
+    any_scope: tuple[tuple[str, str], ...] = ()
     openapi: Callable[[dict[str, Any], Service], None] | None = None
     internal: Callable[[Service], Sequence[Route]] | None = None
     bodies: Callable[[Service], Mapping[str, BodyBound]] | None = None

@@ -59,6 +59,11 @@ class Service:
         """The methods and paths that nobody has to be known for."""
         return frozenset(route for pattern in self.patterns for route in pattern.open)
 
+    @property
+    def any_scope_routes(self) -> frozenset[tuple[str, str]]:
+        """The methods and paths that whoever is known may ask, whatever their scopes."""
+        return frozenset(route for pattern in self.patterns for route in pattern.any_scope)
+
     def seconds_left(self) -> float:
         """How long until the process is ended by force; infinite while nobody has asked for it."""
         return self.ends_at - monotonic()

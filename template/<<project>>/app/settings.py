@@ -113,4 +113,4 @@ def _sentences(kind: type[Settings], error: ValidationError) -> Iterator[str]:
         if detail["type"] == "missing":
             yield f"{name} is not set."
         else:
-            yield f"{name} is not usable: {detail['msg']}."
+            yield f"{name} is not usable: {detail['msg'].removeprefix('Value error, ')}."

@@ -10,6 +10,7 @@ from app.auth.middleware import Authentication
 from app.auth.middleware import is_public
 from app.auth.openapi import describe_security
 from app.auth.principal import Principal
+from app.auth.principal import known
 from app.auth.principal import require
 from app.auth.refusal import GUESSES
 from app.auth.settings import AuthSettings
@@ -25,6 +26,7 @@ __all__ = [
     "Principal",
     "describe_security",
     "is_public",
+    "known",
     "pattern",
     "require",
 ]
@@ -45,6 +47,7 @@ def _middleware(app: ASGIApp, service: Service) -> ASGIApp:
         tokens,
         public_reads=settings.public_reads,
         open_routes=service.open_routes,
+        any_scope_routes=service.any_scope_routes,
     )
 
 

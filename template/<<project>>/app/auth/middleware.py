@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from hashlib import sha256
 
+from starlette.routing import compile_path
 from starlette.types import ASGIApp
 from starlette.types import Receive
 from starlette.types import Scope
@@ -18,9 +19,11 @@ from app.auth.principal import Principal
 from app.auth.refusal import Refusal
 from app.auth.refusal import Refused
 from app.auth.refusal import count
+from app.auth.refusal import detail_of
 from app.auth.tokens import Tokens
 from app.http.errors import Unavailable
 from app.http.errors import send_problem
+from app.http.errors import send_unavailable
 
 # Answered to everybody on the public port, for GET and HEAD.
 PUBLIC_PATHS = frozenset({"/health"})
@@ -44,7 +47,8 @@ class Authentication:
 
     Reads need the scope `read`, everything else `write`. Only OPTIONS, PUBLIC_PATHS and
     `open_routes` (method and path) pass without credentials, and reads when `public_reads` is set;
-    credentials that are sent must be valid even so. `principals` are those with an API key, by its
+    credentials that are sent must be valid even so. `open_routes` and `any_scope_routes` (method
+    and path, as routes have it) need no scope. `principals` are those with an API key, by its
     SHA-256. Without credentials in a header the principal is the one that a layer further out has
     found, if it has.
     """
@@ -57,12 +61,14 @@ class Authentication:
         *,
         public_reads: bool = False,
         open_routes: Container[tuple[str, str]] = (),
+        any_scope_routes: Iterable[tuple[str, str]] = (),
     ) -> None:
         self._app = app
         self._principals = principals
         self._tokens = tokens
         self._public_reads = public_reads
         self._open_routes = open_routes
+        self._any_scope = [(method, compile_path(path)[0]) for method, path in any_scope_routes]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -86,12 +92,19 @@ class Authentication:
             return
         else:
             raise Refused(Refusal.MISSING)
-        if ("read" if reads else "write") not in principal.scopes:
+        needed = "read" if reads else "write"
+        if needed not in principal.scopes and not self._needs_no_scope(scope):
             raise Refused(Refusal.SCOPE)
         scope["principal"] = principal
 
     def _is_open(self, scope: Scope) -> bool:
         return (scope.get("method"), scope["path"]) in self._open_routes
+
+    def _needs_no_scope(self, scope: Scope) -> bool:
+        asked, path = scope.get("method"), scope["path"]
+        return self._is_open(scope) or any(
+            method == asked and pattern.match(path) for method, pattern in self._any_scope
+        )
 
     async def _principal(self, credential: bytes, is_key: bool) -> Principal:
         if is_key or self._tokens is None:
@@ -141,7 +154,7 @@ async def _refuse(scope: Scope, send: Send, refused: Refused) -> None:
     if scope["type"] == "websocket":
         # before it was accepted: the server answers 403
         return await send({"type": "websocket.close", "code": 1008})
-    headers = [(b"www-authenticate", refusal.challenge.encode())]
     if refused.retry_after is not None:
-        headers = [(b"retry-after", b"%d" % refused.retry_after)]
-    await send_problem(send, refusal.status, refusal.detail, headers)
+        return await send_unavailable(send, Unavailable(refusal.detail, refused.retry_after))
+    headers = [(b"www-authenticate", refusal.challenge.encode())]
+    await send_problem(send, refusal.status, detail_of(refusal, scope), headers)

@@ -3,6 +3,7 @@
 from enum import Enum
 
 from prometheus_client import Counter
+from starlette.types import Scope
 
 from app.about import NAME
 
@@ -35,6 +36,13 @@ class Refusal(Enum):
 # Who sends one of these has shown nothing that was ever valid. An expired token is none of them:
 # only one that the issuer has signed is told that it expired.
 GUESSES = frozenset({Refusal.MISSING, Refusal.MALFORMED, Refusal.UNKNOWN_KEY, Refusal.BAD_TOKEN})
+
+
+def detail_of(refusal: Refusal, scope: Scope) -> str:
+    """What the sender is told; a layer further out may know of more ways to be known, and say so in
+    `scope["missing"]`."""
+    found: str | None = scope.get("missing") if refusal is Refusal.MISSING else None
+    return found or refusal.detail
 
 
 class Refused(Exception):

@@ -20,7 +20,8 @@ from app.backpressure.metrics import DEADLINES
 from app.backpressure.metrics import SHED
 from app.backpressure.visit import VISIT
 from app.backpressure.visit import Visit
-from app.http.errors import send_problem
+from app.http.errors import Unavailable
+from app.http.errors import send_unavailable
 
 # With this header a client says how many seconds it waits.
 TIMEOUT = b"x-request-timeout"
@@ -83,4 +84,4 @@ class Backpressure:
 
 async def _refuse(send: Send, detail: str) -> None:
     retry_after = randint(SOONEST_S, LATEST_S)  # noqa: S311
-    await send_problem(send, 503, detail, [(b"retry-after", b"%d" % retry_after)])
+    await send_unavailable(send, Unavailable(detail, retry_after))

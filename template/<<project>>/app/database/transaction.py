@@ -49,7 +49,11 @@ async def transaction_on(connection: asyncpg.Connection) -> AsyncIterator[Transa
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await transaction.rollback()
         raise
-    await _answered(connection, transaction.commit())
+    try:
+        await _answered(connection, transaction.commit())
+    except BaseException:  # cancelled, or its answer was lost
+        await current.in_doubt()
+        raise
     await current.committed()
 
 

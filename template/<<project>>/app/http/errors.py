@@ -63,6 +63,11 @@ async def send_problem(
     await send({"type": "http.response.body", "body": body})
 
 
+async def send_unavailable(send: Send, error: Unavailable) -> None:
+    """`error` as the answer of a middleware."""
+    await send_problem(send, 503, str(error), [(b"retry-after", b"%d" % error.retry_after)])
+
+
 def install(api: FastAPI) -> None:
     """Answer every error of the application with a problem document."""
     api.add_exception_handler(HTTPException, _refused)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import AbstractAsyncContextManager
-from contextlib import suppress
 from datetime import timedelta
 from math import inf
 from time import monotonic
@@ -22,7 +21,7 @@ from starlette.routing import compile_path
 
 from app.database import Database
 from app.database import Statement
-from app.http.errors import Unavailable
+from app.http.logs import log
 from app.idempotency.answer import Answer
 from app.idempotency.models import TABLE
 from app.idempotency.request import Asked
@@ -139,6 +138,8 @@ class IdempotencyKeys(AbstractAsyncContextManager["IdempotencyKeys"]):
             self._pruning = asyncio.create_task(self._prune())
 
     async def _prune(self) -> None:
-        with suppress(Unavailable):  # there is a next time
+        try:
             while len(await self._database.fetch(PRUNE, most=BATCH)) == BATCH:
                 pass
+        except Exception as error:  # there is a next time
+            log.warning("idempotency_prune_failed", error=type(error).__name__)

@@ -16,6 +16,7 @@ from starlette.types import Send
 from app.database import Database
 from app.http.errors import Unavailable
 from app.http.errors import send_problem
+from app.http.errors import send_unavailable
 from app.idempotency.answer import Answer
 from app.idempotency.keys import IdempotencyKeys
 from app.idempotency.keys import InProgress
@@ -29,6 +30,7 @@ METHODS = frozenset({"POST", "PATCH"})
 MISSING = "This needs an Idempotency-Key."
 BUSY = "A request with this Idempotency-Key is being worked on."
 TAKEN = "This Idempotency-Key belongs to another request."
+UNUSED = "This takes no Idempotency-Key: sent again, it would be done again."
 
 REQUESTS = Counter("idempotency_requests", "Requests with an idempotency key", ["result"])
 FIRST, UNDONE, REPLAYED, IN_PROGRESS, OTHER = (
@@ -44,8 +46,8 @@ class _Undone(Exception):
 class Idempotency:
     """ASGI middleware, innermost: it stores answers as the application gives them.
 
-    Only requests to covered routes, by somebody who is known, take keys. The application does not
-    see the key: it is dealt with.
+    Only POST and PATCH to covered routes, by somebody who is known, take keys; to others a key is
+    refused, as nobody would keep to it. The application does not see the key: it is dealt with.
     """
 
     def __init__(
@@ -62,11 +64,11 @@ class Idempotency:
             return await self._app(scope, receive, send)
         given = [value for name, value in scope["headers"] if name == HEADER]
         principal = scope.get("principal")
-        if (
-            not (given or self._required)
-            or principal is None
-            or not self._keys.covers(scope["path"])
-        ):
+        if not (given or self._required) or principal is None:
+            return await self._app(scope, receive, send)
+        if not self._keys.covers(scope["path"]):
+            if given:
+                return await send_problem(send, 400, UNUSED)
             return await self._app(scope, receive, send)
         key = parse_key(given)
         if key is None:
@@ -92,14 +94,13 @@ class Idempotency:
             OTHER.inc()
             return await send_problem(send, 422, TAKEN)
         except Unavailable as error:  # nobody knows whether it is done, until it is asked again
-            retry_after = [(b"retry-after", b"%d" % error.retry_after)]
-            return await send_problem(send, 503, str(error), retry_after)
+            return await send_unavailable(send, error)
         except _Undone:
             UNDONE.inc()
         except Exception:
-            if answer.status:  # it was answered all the same, and is raised to be logged
+            if answer.status >= 500:  # the application's own answer to it; raised to be logged
                 await answer.send(send)
-            raise
+            raise  # any other answer tells of what is undone
         await answer.send(send)
 
     async def _once(self, asked: Asked, answer: Answer, scope: Scope, receive: Receive) -> Answer:

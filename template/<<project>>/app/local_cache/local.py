@@ -7,6 +7,7 @@ from asyncio import get_running_loop
 from collections.abc import Callable
 from collections.abc import Coroutine
 from collections.abc import Hashable
+from functools import partial
 from types import TracebackType
 from typing import Any
 from typing import Self
@@ -16,6 +17,7 @@ from app.local_cache.statistics import Reason
 from app.local_cache.store import MISSING
 from app.local_cache.store import Bounds
 from app.local_cache.store import Store
+from app.unit_of_work import again_when_committed
 
 type Load[V] = Callable[[], Coroutine[Any, Any, V]]
 
@@ -47,11 +49,13 @@ class LocalCache[K: Hashable, V]:
 
         What a load finds that is under way goes to those who asked before, and is not kept.
         """
+        again_when_committed(partial(self.delete, *keys))
         for key in keys:
             self._store.delete(key)
 
     def clear(self, reason: Reason = "invalidated") -> None:
         """The same for every key."""
+        again_when_committed(partial(self.clear, reason))
         self._store.clear(reason)
 
     async def close(self) -> None:

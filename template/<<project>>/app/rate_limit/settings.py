@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 from typing import Any
 
@@ -16,24 +17,24 @@ from app.settings import Settings
 
 # The largest integer of a structured field (RFC 9651).
 LARGEST_LIMIT = 999_999_999_999_999
+_TIER = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}:-?[0-9]+")
 
 
 def _tiers(value: Any) -> Any:
     """`standard:100, premium:1000` → {"standard": "100", "premium": "1000"}."""
     if not isinstance(value, str):
         return value
-    parts = [part.strip().partition(":") for part in value.split(",") if part.strip()]
-    limits = {name: limit for name, _, limit in parts}
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    if not parts or not all(_TIER.fullmatch(part) for part in parts):
+        raise ValueError("it should look like standard:100,premium:1000, with names in lower case")
+    limits = dict(part.split(":") for part in parts)
     if len(limits) < len(parts):
         raise ValueError("a tier is named twice")
     return limits
 
 
 type Limit = Annotated[int, Field(ge=1, le=LARGEST_LIMIT)]
-type TierName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,39}$")]
-type Tiers = Annotated[
-    dict[TierName, Limit], NoDecode, BeforeValidator(_tiers), Field(min_length=1)
-]
+type Tiers = Annotated[dict[str, Limit], NoDecode, BeforeValidator(_tiers)]
 
 
 class RateLimitSettings(Settings):

@@ -14,6 +14,7 @@ from app.sessions.csrf import Csrf
 from app.sessions.middleware import SessionCookie
 from app.sessions.openapi import describe
 from app.sessions.passwords import Passwords
+from app.sessions.routes import OWN
 from app.sessions.routes import add_routes
 from app.sessions.session import Session
 from app.sessions.settings import SessionsSettings
@@ -42,6 +43,7 @@ pattern = Pattern(
     settings=SessionsSettings,
     resources=_resources,
     routes=add_routes,
+    any_scope=OWN,
     openapi=describe,
     middleware=_middleware,
 )

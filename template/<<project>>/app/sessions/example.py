@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import asyncpg
@@ -9,16 +12,19 @@ from fastapi import APIRouter
 from fastapi import HTTPException
 from fastapi import Request
 from fastapi import Response
+from fastapi.routing import APIRoute
 from prometheus_client import Counter
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
+from starlette.routing import Match
 from starlette.types import Scope
 
 from app.auth import Principal
 from app.auth.refusal import Refusal
 from app.database import Database
 from app.http.bodies import Body
+from app.http.errors import Unavailable
 from app.http.responses import JSONBytes
 from app.items.stores import Stores
 from app.service import Service
@@ -37,12 +43,16 @@ from app.sessions.with_database import Credentials
 from app.sessions.with_example import BY_EMAIL
 from app.sessions.with_example import SET_PASSWORD
 from app.sessions.with_example import principal_id
+from app.unit_of_work import again_when_committed
+from app.users.store import UserChange
+from app.users.store import UserStore
 
 # Nobody is known before.
 OPEN = (("POST", "/session"),)
 COMMANDS = (SET_PASSWORD,)
 SCOPES = frozenset({"read", "write"})
 WRONG = "The email or the password is wrong."
+OTHERS = "With a session only one's own user is changed."
 CHALLENGE = {"WWW-Authenticate": Refusal.MISSING.challenge}
 
 _LOGINS = Counter("sessions_logins", "Attempts to log in", ["result"])
@@ -79,10 +89,13 @@ class Login:
             LOGINS["slowed"].inc()
             wait = {"Retry-After": str(wait_s)}
             raise HTTPException(429, f"Too many attempts; the next in {wait_s} seconds.", wait)
-        user = await self._database.fetch_one(BY_EMAIL, email=asked.email)
-        stored = user["password_hash"] if user else None
-        right = await self._passwords.verify(stored, asked.password)
-        if not (right and user and user["status"] == "active"):
+        try:
+            user = await self._verified(asked)
+        except BaseException:  # too many are logging in, say, or the service stops: no guess
+            with suppress(Unavailable):
+                await self._throttle.undone(scope, asked.email)
+            raise
+        if user is None:
             LOGINS["refused"].inc()
             raise HTTPException(401, WRONG, CHALLENGE)
         await self._throttle.succeeded(scope, asked.email)
@@ -92,6 +105,13 @@ class Login:
             Principal(principal_id(user["id"]), user["tier"], SCOPES), scope
         )
 
+    async def _verified(self, asked: NewSession) -> asyncpg.Record | None:
+        """The user whose email and password these are, if active."""
+        user = await self._database.fetch_one(BY_EMAIL, email=asked.email)
+        stored = user["password_hash"] if user else None
+        right = await self._passwords.verify(stored, asked.password)
+        return user if right and user and user["status"] == "active" else None
+
     async def _strengthen(self, user: asyncpg.Record, password: str) -> None:
         """Hash the password anew where that takes more than it did when it was set."""
         stored: str = user["password_hash"]
@@ -100,8 +120,67 @@ class Login:
             await self._credentials.rehash(user["id"], stored, new)
 
 
+class SessionUsers:
+    """Users; who is made inactive has no session any more."""
+
+    def __init__(self, inner: UserStore, sessions: Sessions) -> None:
+        self._inner = inner
+        self._sessions = sessions
+        self.get = inner.get
+
+    async def update(self, user_id: int, change: UserChange) -> bytes | None:
+        """Apply the change; the changed user as JSON, or None if there is none. Unavailable when
+        sessions may go on: it is to be asked again."""
+        try:
+            return await self._inner.update(user_id, change)
+        finally:
+            # also when it raised: it may have been committed before the connection broke
+            if change.status == "inactive":
+                await self._end_all(user_id)
+
+    async def _end_all(self, user_id: int) -> None:
+        again_when_committed(partial(self._end_all, user_id))
+        await self._sessions.end_all(principal_id(user_id))
+
+
+def wrap(stores: Stores, service: Service) -> Stores:
+    """The users, with their sessions."""
+    return replace(stores, users=SessionUsers(stores.users, service.get(Sessions)))
+
+
+class OthersRoute(APIRoute):
+    """A route for what somebody with a session asks of another user; the rest goes on to the next
+    of its path."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether the request has a session of another user than its path."""
+        match, found = super().matches(scope)
+        session: Session | None = scope.get("session")
+        if match is Match.FULL and session:
+            own = session.data.user == principal_id(found["path_params"]["user_id"])
+            return (Match.NONE, {}) if own else (match, found)
+        return Match.NONE, {}
+
+
+def _refuse_others(api: APIRouter) -> None:
+    """Refuse what a session does not allow, ahead of the route that does it."""
+
+    async def refuse() -> None:
+        raise HTTPException(403, OTHERS)
+
+    api.add_api_route(
+        "/users/{user_id}",
+        refuse,
+        methods=["PATCH"],
+        include_in_schema=False,
+        route_class_override=OthersRoute,
+    )
+    api.routes.insert(0, api.routes.pop())
+
+
 def add_routes(api: APIRouter, service: Service, _: Stores) -> None:
-    """Add the route."""
+    """Add the routes."""
+    _refuse_others(api)
     login, cookie, csrf = Login(service), Cookie.of(service), Csrf.of(service)
 
     @api.post(

@@ -11,11 +11,13 @@ from starlette.types import Send
 from app.auth import is_public
 from app.http.errors import Unavailable
 from app.http.errors import send_problem
+from app.http.errors import send_unavailable
 from app.sessions.cookie import Cookie
 from app.sessions.csrf import FOREIGN
 from app.sessions.csrf import Csrf
 from app.sessions.store import Sessions
 
+MISSING = "This needs a session, an API key or a token: log in, or send one of these."
 _SAFE = frozenset({"GET", "HEAD"})
 
 _REFUSED = Counter("sessions_refused", "Requests with a session that were refused", ["reason"])
@@ -39,6 +41,7 @@ class SessionCookie:
         """Serve one request."""
         if scope["type"] != "http" or scope["method"] == "OPTIONS" or is_public(scope):
             return await self._app(scope, receive, send)
+        scope["missing"] = MISSING  # said by authentication, if there is no principal
         secret = self._cookie.secret(scope["headers"])
         if secret is None:
             return await self._app(scope, receive, send)
@@ -46,8 +49,7 @@ class SessionCookie:
             session = await self._sessions.find(secret)
         except Unavailable as error:
             REFUSED["unavailable"].inc()
-            retry_after = [(b"retry-after", b"%d" % error.retry_after)]
-            return await send_problem(send, 503, str(error), retry_after)
+            return await send_unavailable(send, error)
         if session is not None:
             if scope["method"] not in _SAFE and (problem := self._csrf.problem(scope, secret)):
                 REFUSED["origin" if problem == FOREIGN else "token"].inc()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -13,32 +14,42 @@ from fastapi import Response
 from pydantic import BaseModel
 from pydantic import Field
 
-from app.auth import require
+from app.auth import known
 from app.http.responses import JSONBytes
 from app.service import Service
 from app.sessions.cookie import Cookie
 from app.sessions.csrf import token_of
 from app.sessions.session import Session
+from app.sessions.session import as_time
 from app.sessions.store import Sessions
 
 SessionId = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 
+# What is one's own is seen and ended whatever the session is good for.
+OWN = (
+    ("GET", "/session"),
+    ("DELETE", "/session"),
+    ("GET", "/sessions"),
+    ("DELETE", "/sessions"),
+    ("DELETE", "/sessions/{session_id}"),
+)
+
 
 class CurrentSession(BaseModel):
-    """The session of the request. Times are in seconds since 1970."""
+    """The session of the request."""
 
     user: str
     csrf_token: str = Field(alias="csrfToken", description="to be sent with every write")
-    ends_at: float = Field(alias="endsAt", description="at the latest")
+    ends_at: datetime = Field(alias="endsAt", description="at the latest")
 
 
 class SessionView(BaseModel):
-    """One of a user's sessions. Times are in seconds since 1970."""
+    """One of a user's sessions."""
 
     id: str
     current: bool
-    begun_at: float = Field(alias="begunAt")
-    ends_at: float = Field(alias="endsAt")
+    begun_at: datetime = Field(alias="begunAt")
+    ends_at: datetime = Field(alias="endsAt")
     address: str
     agent: str
 
@@ -55,7 +66,7 @@ def told(session: Session) -> bytes:
         {
             "user": session.data.user,
             "csrfToken": token_of(session.secret),
-            "endsAt": session.ends_at,
+            "endsAt": as_time(session.ends_at),
         }
     )
 
@@ -84,7 +95,7 @@ def add_routes(api: APIRouter, service: Service) -> None:
     @api.get("/sessions", response_model=SessionList, tags=["sessions"])
     async def list_sessions(request: Request) -> Response:
         """The sessions of whoever asks."""
-        found = await sessions.of(require(request, "read").id)
+        found = await sessions.of(known(request).id)
         current: Session | None = request.scope.get("session")
         shown = [one.shown(current.id if current else None) for one in found]
         return JSONBytes(msgspec.json.encode({"sessions": shown}))
@@ -92,14 +103,14 @@ def add_routes(api: APIRouter, service: Service) -> None:
     @api.delete("/sessions/{session_id}", status_code=204, tags=["sessions"])
     async def end_session(request: Request, session_id: SessionId) -> Response:
         """End one of one's own sessions."""
-        if not await sessions.end(require(request, "write").id, session_id):
+        if not await sessions.end(known(request).id, session_id):
             raise HTTPException(404, "There is no such session.")
         return Response(status_code=204)
 
     @api.delete("/sessions", status_code=204, tags=["sessions"])
     async def end_sessions(request: Request) -> Response:
         """End all of one's own sessions, this one as well."""
-        await sessions.end_all(require(request, "write").id)
+        await sessions.end_all(known(request).id)
         return ended()
 
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from datetime import UTC
+from datetime import datetime
 from hashlib import sha256
 from secrets import token_urlsafe
 from time import time
@@ -32,6 +34,11 @@ def id_of(secret: bytes) -> str:
     """The id of a session, which tells nothing of its secret. A slow hash would slow nobody down:
     there is nothing to guess."""
     return sha256(secret).hexdigest()
+
+
+def as_time(seconds: float) -> datetime:
+    """Seconds since 1970 as the API shows times."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 class Data(msgspec.Struct, frozen=True):
@@ -88,8 +95,8 @@ class Session:
         return {
             "id": self.id,
             "current": self.id == current,
-            "begunAt": self.data.begun_at,
-            "endsAt": self.ends_at,
+            "begunAt": as_time(self.data.begun_at),
+            "endsAt": as_time(self.ends_at),
             "address": self.data.address,
             "agent": self.data.agent,
         }

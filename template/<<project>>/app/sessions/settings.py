@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -17,7 +18,16 @@ from app.settings import Settings
 
 YEAR_S = 31_536_000
 
-type Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.:\[\]-]+$")]
+_ORIGIN = re.compile(r"https?://[a-z0-9.:\[\]-]+")
+
+
+def _origin(text: str) -> str:
+    if not _ORIGIN.fullmatch(text):
+        raise ValueError("an origin looks like https://shop.example, in lower case")
+    return text
+
+
+type Origin = Annotated[str, AfterValidator(_origin)]
 
 
 class SessionsSettings(Settings):
@@ -44,6 +54,8 @@ class SessionsSettings(Settings):
     argon2_at_once: int = Field(default=2, ge=1, le=64)
 
     def problems(self) -> Iterator[str]:
-        """A session that is sent in the clear is everybody's."""
+        """A session that is sent in the clear is everybody's, and so is a page."""
         if self.secure is False:
             yield "SESSIONS_SECURE=false is for development only; leave it out."
+        if any(origin.startswith("http://") for origin in self.origins):
+            yield "SESSIONS_ORIGINS must begin with https://."

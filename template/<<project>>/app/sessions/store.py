@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from contextlib import contextmanager
 from typing import Self
@@ -64,7 +65,7 @@ class Sessions(AbstractAsyncContextManager["Sessions"]):
         secret = new_secret()
         session_id, data = id_of(secret), Data.of(principal, scope)
         encoded = msgspec.json.encode(data)
-        keys = [self._session + session_id, self._list + principal.id]
+        keys = [(self._session + session_id).encode(), self._list_of(principal.id)]
         ages = (self._idle_ms, self._max_age_ms, self._per_user)
         with _answered():
             ends_ms = await self._begin(keys, session_id, encoded, *ages, self._session)
@@ -79,33 +80,41 @@ class Sessions(AbstractAsyncContextManager["Sessions"]):
         session_id = id_of(secret)
         with _answered():
             found = await self._find([self._session + session_id], session_id, self._idle_ms)
-        if not found:
-            return None
-        try:
-            return Session.stored(session_id, found, secret)
-        except ValueError:  # of another version, say
-            log.warning("session_unreadable", session=session_id)
-            return None
+        return _read(session_id, found, secret) if found else None
 
     async def of(self, user: str) -> list[Session]:
         """The sessions of a principal's id, the latest first."""
         with _answered():
-            found = await self._of([self._list + user], self._session)
-        return [Session.stored(one[0].decode(), one[1:]) for one in found]
+            found = await self._of([self._list_of(user)], self._session)
+        read = (_read(one[0].decode(), one[1:]) for one in found)
+        return [session for session in read if session]
 
     async def end(self, user: str, session_id: str) -> bool:
         """End one session of this user; whether there was such a one."""
         with _answered():
-            ended = bool(await self._end([self._list + user], session_id, self._session))
+            ended = bool(await self._end([self._list_of(user)], session_id, self._session))
         ENDED.inc(ended)
         return ended
 
     async def end_all(self, user: str) -> int:
         """End all sessions of this user; how many there were."""
         with _answered():
-            ended = int(await self._end_all([self._list + user], self._session))
+            ended = int(await self._end_all([self._list_of(user)], self._session))
         ENDED.inc(ended)
         return ended
+
+    def _list_of(self, user: str) -> bytes:
+        # a token's subject is any text, also half a surrogate pair
+        return (self._list + user).encode(errors="surrogatepass")
+
+
+def _read(session_id: str, found: Sequence[bytes], secret: bytes = b"") -> Session | None:
+    """What is stored of a session; None when it cannot be read."""
+    try:
+        return Session.stored(session_id, found, secret)
+    except ValueError:  # of another version, say
+        log.warning("session_unreadable", session=session_id)
+        return None
 
 
 @contextmanager

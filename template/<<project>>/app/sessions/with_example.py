@@ -39,7 +39,7 @@ BY_EMAIL = Statement(
 )
 
 
-def principal_id(user_id: int) -> str:
+def principal_id(user_id: int | str) -> str:
     """The id of a user as a principal, which no key and no token has."""
     return f"user:{user_id}"
 

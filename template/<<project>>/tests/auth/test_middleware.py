@@ -145,7 +145,28 @@ async def test_what_is_open_is_so_for_that_method_and_path_alone() -> None:
     for method, path in (("PUT", "/login"), ("GET", "/login"), ("POST", "/login/"), ("POST", "/")):
         assert_refused(await call(app, method, path), 401, None)
     assert_refused(await call(app, "POST", "/login", bearer(UNKNOWN)), 401, "invalid_token")
-    assert (await call(app, "POST", "/login", bearer(FULL))).body == b"key:full"
+    for key, name in ((FULL, b"key:full"), (READER, b"key:reader")):
+        assert (await call(app, "POST", "/login", bearer(key))).body == name
+
+
+async def test_what_asks_no_scope_is_for_whoever_is_known() -> None:
+    app = Authentication(reached, PRINCIPALS, any_scope_routes=[("DELETE", "/mine/{id}")])
+    assert (await call(app, "DELETE", "/mine/1", bearer(READER))).body == b"key:reader"
+    for method, path in (("POST", "/mine/1"), ("DELETE", "/mine"), ("DELETE", "/mine/1/2")):
+        answer = await call(app, method, path, bearer(READER))
+        assert_refused(answer, 403, "insufficient_scope")
+    assert_refused(await call(app, "DELETE", "/mine/1"), 401, None)
+    assert_refused(await call(app, "DELETE", "/mine/1", bearer(UNKNOWN)), 401, "invalid_token")
+
+
+async def test_a_layer_further_out_may_know_more_ways_to_be_known() -> None:
+    async def outer(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["missing"] = "Knock."
+        await private(scope, receive, send)
+
+    assert (await call(outer)).json()["detail"] == "Knock."
+    wrong = (await call(outer, headers=bearer(UNKNOWN))).json()["detail"]
+    assert wrong == "The API key is not valid."
 
 
 @pytest.mark.parametrize(

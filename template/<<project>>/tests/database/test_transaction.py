@@ -6,10 +6,12 @@ import asyncio
 
 import asyncpg
 import pytest
+from asyncpg.transaction import Transaction
 from sqlalchemy import text
 
 from app.database import Database
 from app.http.errors import Unavailable
+from app.unit_of_work import again_when_committed
 from app.unit_of_work import present
 from tests.database.conftest import MAX
 from tests.database.conftest import Watch
@@ -107,6 +109,35 @@ async def test_what_is_to_be_done_after_the_commit_is_done_then(
             transaction.after_commit(look)
             raise ZeroDivisionError
     assert seen == [1]
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError, asyncio.CancelledError])
+async def test_what_does_no_harm_is_done_also_when_the_commit_is_not_answered(
+    database: Database,
+    watch: Watch,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[BaseException],
+) -> None:
+    done: list[str] = []
+    commit = Transaction.commit
+
+    async def lose_the_answer(transaction: Transaction) -> None:
+        await commit(transaction)
+        raise error
+
+    async def stop() -> None:
+        done.append("stopped")
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(Transaction, "commit", lose_the_answer)
+    with pytest.raises((Unavailable, asyncio.CancelledError)):
+        async with database.transaction() as transaction:
+            await database.fetch(WRITE, n=1)
+            transaction.after_commit(lambda: done.append("committed"))
+            transaction.after_commit(stop, if_in_doubt=True)
+            again_when_committed(lambda: done.append("forgotten"))
+    assert await watch.rows() == 1
+    assert done == ["stopped", "forgotten"]
 
 
 async def test_a_broken_connection_is_unavailable_and_replaced(

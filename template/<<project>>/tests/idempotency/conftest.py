@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
 import httpx2
 import pytest
+from fastapi import BackgroundTasks
 from fastapi import FastAPI
 from fastapi import HTTPException
 from fastapi import Request
@@ -62,7 +64,7 @@ class Shop:
 
 
 def add_routes(api: FastAPI, shop: Shop) -> None:
-    """Two routes that make orders, one of which takes keys, as one that fails does."""
+    """Routes that make orders, some of which take keys."""
 
     @api.post("/orders")
     @api.post("/shops/{shop_id}/orders")
@@ -72,6 +74,19 @@ def add_routes(api: FastAPI, shop: Shop) -> None:
         made = await shop.order((await request.body()).decode())
         headers = {"Location": f"/orders/{made}", "Set-Cookie": "secret=1"}
         return Response(b'{"id":%d}' % made, 201, headers=headers, media_type="application/json")
+
+    @api.post("/forgiven")
+    async def forgive() -> str:
+        await shop.order("forgiven")
+        with suppress(asyncpg.UniqueViolationError):
+            await shop.order("forgiven")
+        return "made"
+
+    @api.post("/noticed")
+    async def notice(later: BackgroundTasks) -> str:
+        await shop.order("noticed")
+        later.add_task(shop.fail)
+        return "made"
 
     @api.post("/refused")
     async def refuse() -> None:
@@ -111,7 +126,9 @@ async def client(service: Service, shop: Shop) -> AsyncIterator[httpx2.AsyncClie
     """Ann's client."""
     api = create_api(service)
     add_routes(api, shop)
-    service.get(IdempotencyKeys).cover("/orders", "/shops/{shop_id}/orders", "/refused")
+    service.get(IdempotencyKeys).cover(
+        "/orders", "/shops/{shop_id}/orders", "/refused", "/forgiven", "/noticed"
+    )
     transport: Any = httpx2.ASGITransport(
         create_app(service, api, MIDDLEWARE), raise_app_exceptions=False
     )

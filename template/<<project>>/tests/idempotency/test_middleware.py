@@ -9,6 +9,7 @@ import asyncpg
 import httpx2
 import pytest
 from fastapi import HTTPException
+from structlog.testing import capture_logs
 
 from app.database import Database
 from app.http.errors import Unavailable
@@ -99,10 +100,12 @@ async def test_without_a_key_every_request_is_another(
 async def test_what_is_not_covered_takes_no_key(
     client: httpx2.AsyncClient, rows: asyncpg.Connection
 ) -> None:
-    for _ in range(2):
-        assert (await client.post("/uncovered", headers=KEY)).status_code == 201
-        assert (await client.put("/orders", headers=KEY)).status_code == 201
-    assert await count(rows) == 4
+    """And says so where it might be done twice: PUT is the same however often it is sent."""
+    assert is_problem(await client.post("/uncovered", headers=KEY), 400)
+    assert await count(rows) == 0
+    assert (await client.post("/uncovered")).status_code == 201
+    assert (await client.put("/orders", headers=KEY)).status_code == 201
+    assert await count(rows) == 2
 
 
 async def test_a_path_may_have_parameters(
@@ -187,6 +190,41 @@ async def test_what_fails_is_undone_and_its_key_is_free(
     assert await count(rows) == 1
 
 
+async def test_what_fails_at_the_commit_is_not_answered_as_done(
+    client: httpx2.AsyncClient, rows: asyncpg.Connection
+) -> None:
+    await rows.execute("ALTER TABLE orders ADD UNIQUE (what) DEFERRABLE INITIALLY DEFERRED")
+    answers = [
+        await client.post("/orders", content="hat", headers={"Idempotency-Key": key})
+        for key in ("k1", "k2", "k2")
+    ]
+    assert [answer.status_code for answer in answers] == [201, 500, 500]
+    assert (await count(rows), await count(rows, "idempotency_keys")) == (1, 1)
+
+
+async def test_what_goes_on_after_a_failed_statement_is_not_answered_as_done(
+    client: httpx2.AsyncClient, rows: asyncpg.Connection
+) -> None:
+    await rows.execute("ALTER TABLE orders ADD UNIQUE (what)")
+    assert is_problem(await client.post("/forgiven", headers=KEY), 500)
+    assert (await count(rows), await count(rows, "idempotency_keys")) == (0, 0)
+
+
+async def test_what_fails_after_its_answer_is_not_answered_as_done(
+    client: httpx2.AsyncClient, shop: Shop, rows: asyncpg.Connection
+) -> None:
+    calls: list[int] = []
+
+    def fail_later() -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise ZeroDivisionError
+
+    shop.fail = fail_later
+    assert is_problem(await client.post("/noticed", headers=KEY), 500)
+    assert (await count(rows), await count(rows, "idempotency_keys")) == (0, 0)
+
+
 async def test_a_commit_that_is_not_answered_is_503_and_done_at_most_once(
     client: httpx2.AsyncClient, shop: Shop, rows: asyncpg.Connection
 ) -> None:
@@ -256,6 +294,26 @@ async def test_what_has_expired_is_deleted_by_whoever_stores_next(
             break
         await asyncio.sleep(0.01)
     assert await count(rows, "idempotency_keys") == 5 + 1
+
+
+async def test_whoever_cannot_delete_what_has_expired_does_so_later(
+    client: httpx2.AsyncClient, rows: asyncpg.Connection
+) -> None:
+    await rows.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE 'never'; END $$;"
+        "CREATE TRIGGER never BEFORE DELETE ON idempotency_keys EXECUTE FUNCTION refuse()"
+    )
+    try:
+        with capture_logs() as logs:
+            assert (await client.post("/orders", headers=KEY)).status_code == 201
+            for _ in range(500):
+                if any(line["event"] == "idempotency_prune_failed" for line in logs):
+                    break
+                await asyncio.sleep(0.01)
+        assert any(line["event"] == "idempotency_prune_failed" for line in logs)
+    finally:
+        await rows.execute("DROP FUNCTION refuse CASCADE")
 
 
 async def test_what_is_stored_says_nothing_of_key_and_principal(

@@ -4,6 +4,7 @@ import pytest
 
 from app.local_cache import LocalCache
 from app.local_cache.example import LocalUsers
+from app.unit_of_work import UnitOfWork
 from app.users.store import UserChange
 from tests.local_cache.conftest import BOUNDS
 
@@ -41,6 +42,18 @@ async def test_a_user_is_kept_until_it_is_changed(name: str) -> None:
     assert await users.update(1, UserChange(name="Grace")) == b"Grace"
     assert await users.get(1) == b"Grace"
     assert inner.asked == 3
+
+
+async def test_a_change_within_a_transaction_is_seen_after_its_commit(name: str) -> None:
+    inner = Users()
+    users = LocalUsers(inner, LocalCache(name, BOUNDS))
+    work = UnitOfWork()
+    with work.begun():
+        await users.update(1, UserChange())
+        assert await users.get(1) == b"Ada"  # as everybody else sees it
+    inner.names[1] = "Grace"
+    await work.committed()
+    assert await users.get(1) == b"Grace"
 
 
 async def test_a_change_that_broke_may_have_been_made(name: str) -> None:

@@ -48,6 +48,12 @@ def test_tiers_that_make_no_sense_are_refused(monkeypatch: pytest.MonkeyPatch, t
         loaded(monkeypatch, RATE_LIMIT_TIERS=tiers)
 
 
+def test_the_form_of_tiers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    sentence = "^RATE_LIMIT_TIERS is not usable: it should look like standard:100,premium:1000"
+    with pytest.raises(SettingsError, match=sentence):
+        loaded(monkeypatch, RATE_LIMIT_TIERS="foo")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("WINDOW_S", "0"), ("WINDOW_S", "86401"), ("ANONYMOUS", "0"), ("REPLICAS", "0")],

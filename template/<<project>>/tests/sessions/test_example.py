@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from argparse import Namespace
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
 import httpx2
 import pytest
 
+from app.http.errors import Unavailable
 from app.main import create_api
 from app.main import create_app
 from app.patterns import MIDDLEWARE
 from app.patterns import PATTERNS
 from app.service import Service
+from app.sessions import Sessions
+from app.sessions.example import SessionUsers
 from app.sessions.throttle import FREE_OF_ACCOUNT
+from app.sessions.throttle import FREE_OF_ADDRESS
 from app.sessions.with_example import SET_PASSWORD
 from app.sessions.with_example import set_password
+from app.unit_of_work import UnitOfWork
+from app.users.store import UserChange
 from tests.sessions.conftest import COOKIE
 from tests.sessions.conftest import HOST
+from tests.sessions.conftest import api_key
 from tests.sessions.conftest import secret_of
 
 pytestmark = pytest.mark.anyio
@@ -44,9 +53,20 @@ async def rows(servers: dict[str, str], anyio_backend: str) -> AsyncIterator[asy
 
 
 @pytest.fixture
-async def client(rows: asyncpg.Connection) -> AsyncIterator[httpx2.AsyncClient]:
+def service(rows: asyncpg.Connection) -> Service:
+    """The service."""
+    return Service(PATTERNS)
+
+
+@pytest.fixture
+def sessions(service: Service) -> Sessions:
+    """Its sessions."""
+    return service.get(Sessions)
+
+
+@pytest.fixture
+async def client(service: Service) -> AsyncIterator[httpx2.AsyncClient]:
     """Somebody without a key."""
-    service = Service(PATTERNS)
     transport = httpx2.ASGITransport(create_app(service, create_api(service), MIDDLEWARE))
     async with (
         service.running(),
@@ -128,10 +148,70 @@ async def test_for_a_wrong_email_a_password_is_verified_as_well(
 async def test_who_guesses_is_slowed_down_also_with_the_right_password(
     client: httpx2.AsyncClient,
 ) -> None:
-    for _ in range(FREE_OF_ACCOUNT + 1):
+    for _ in range(FREE_OF_ACCOUNT):
         assert (await log_in(client, password="wrong")).status_code == 401
     answer = await log_in(client)
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+
+
+@pytest.mark.parametrize("error", [Unavailable("Too many."), asyncio.CancelledError()])
+async def test_a_login_that_nobody_verified_is_no_guess(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    async def fail(*_: object) -> bool:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr("app.sessions.passwords.Passwords.verify", fail)
+        for _ in range(FREE_OF_ADDRESS + 1):
+            with suppress(asyncio.CancelledError):
+                assert (await log_in(client)).status_code == 503
+    assert (await log_in(client)).status_code == 201
+
+
+async def test_with_a_session_one_changes_only_oneself(client: httpx2.AsyncClient) -> None:
+    headers = known(await log_in(client))
+    for change in ({"name": "Eve"}, {"status": "inactive"}):
+        for user in ("2", "3", "x", "01"):
+            answer = await client.patch(f"/users/{user}", json=change, headers=headers)
+            assert answer.status_code == 403
+            assert answer.headers["content-type"] == "application/problem+json"
+    mine = await client.patch("/users/1", json={"name": "Anna"}, headers=headers)
+    assert (mine.status_code, mine.json()["name"]) == (200, "Anna")
+    assert (await client.get("/users/2", headers=headers)).json()["name"] == "Bob"
+    client.cookies.clear()
+    named = await client.patch("/users/2", json={"name": "Robert"}, headers=api_key())
+    assert (named.status_code, named.json()["name"]) == (200, "Robert")
+
+
+async def test_who_is_made_inactive_has_no_session_any_more(client: httpx2.AsyncClient) -> None:
+    headers = known(await log_in(client))
+    client.cookies.clear()
+    answer = await client.patch("/users/1", json={"name": "Anna"}, headers=api_key())
+    assert answer.status_code == 200
+    assert (await client.get("/session", headers=headers)).status_code == 200
+    client.cookies.clear()
+    answer = await client.patch("/users/1", json={"status": "inactive"}, headers=api_key())
+    assert (answer.status_code, answer.json()["status"]) == (200, "inactive")
+    assert (await client.post("/items", json=ITEM, headers=headers)).status_code == 401
+
+
+async def test_within_a_transaction_sessions_end_again_with_its_commit(
+    client: httpx2.AsyncClient, sessions: Sessions
+) -> None:
+    class Users:
+        async def get(self, _: int) -> bytes | None: ...
+
+        async def update(self, _: int, __: UserChange) -> bytes | None: ...
+
+    users, work = SessionUsers(Users(), sessions), UnitOfWork()
+    first = known(await log_in(client))
+    with work.begun():
+        await users.update(1, UserChange(status="inactive"))
+    assert (await client.get("/session", headers=first)).status_code == 401
+    later = known(await log_in(client))  # others do not see the change yet
+    await work.committed()
+    assert (await client.get("/session", headers=later)).status_code == 401
 
 
 async def test_a_session_begins_anew_and_the_one_before_ends(client: httpx2.AsyncClient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from http.cookies import SimpleCookie
 from secrets import token_urlsafe
 
@@ -13,7 +14,10 @@ from app.patterns import PATTERNS
 from app.redis import RedisClient
 from app.redis import RedisSettings
 from app.service import Service
+from app.sessions import Sessions
 from app.sessions import SessionsSettings
+from app.settings import SettingsError
+from app.settings import load_settings
 from tests.redis.private import PrivateRedis
 from tests.sessions.conftest import COOKIE
 from tests.sessions.conftest import ENTRANCE
@@ -132,7 +136,8 @@ async def test_a_user_sees_and_ends_single_sessions(browser: Browser) -> None:
     latest, other = answer.json()["sessions"]
     assert (latest["current"], other["current"]) == (True, False)
     assert latest.keys() == {"id", "current", "begunAt", "endsAt", "address", "agent"}
-    assert latest["endsAt"] - latest["begunAt"] == pytest.approx(604_800, abs=5)
+    begun, ends = (datetime.fromisoformat(latest[name]) for name in ("begunAt", "endsAt"))
+    assert (ends - begun).total_seconds() == pytest.approx(604_800, abs=5)
     assert browser.secret not in answer.text
     assert (await browser.ask("DELETE", f"/sessions/{other['id']}", process=1)).status_code == 204
     assert await phone.who() == 401
@@ -212,6 +217,65 @@ async def test_a_session_has_the_scopes_it_was_given(browser: Browser) -> None:
     assert (await browser.ask("POST", "/who")).status_code == 403
 
 
+async def test_a_session_that_may_only_read_is_still_ones_own(browser: Browser) -> None:
+    await browser.enter("/enter?scopes=read")
+    [mine] = (await browser.ask("GET", "/sessions")).json()["sessions"]
+    token, browser.token = browser.token, ""
+    for path in ("/session", "/sessions", f"/sessions/{mine['id']}", "/enter"):
+        method = "POST" if path == "/enter" else "DELETE"
+        assert (await browser.ask(method, path)).status_code == 403
+    browser.token = token
+    await browser.enter("/enter?scopes=read")
+    assert (await browser.ask("DELETE", "/sessions")).status_code == 204
+    for path in ("/session", "/sessions/{}"):
+        await browser.enter("/enter?scopes=read")
+        [mine] = (await browser.ask("GET", "/sessions")).json()["sessions"]
+        assert (await browser.ask("DELETE", path.format(mine["id"]))).status_code == 204
+        assert await browser.who() == 401
+
+
+async def test_a_session_without_scopes_can_be_seen_and_left(browser: Browser) -> None:
+    await browser.enter("/enter?scopes=other")
+    assert await browser.who() == 403
+    assert len((await browser.ask("GET", "/sessions")).json()["sessions"]) == 1
+    assert (await browser.ask("DELETE", "/session")).status_code == 204
+
+
+async def test_who_is_not_known_is_told_of_logging_in(browser: Browser) -> None:
+    for path in ("/who", "/sessions"):
+        answer = await browser.ask("GET", path)
+        assert answer.status_code == 401
+        assert "log in" in answer.json()["detail"]
+
+
+async def test_where_reads_are_public_nobody_has_sessions(start: StartProcess) -> None:
+    browser = Browser(await start(AUTH_PUBLIC_READS="true"))
+    answer = await browser.ask("GET", "/sessions")
+    assert answer.status_code == 401
+    assert "log in" in answer.json()["detail"]
+
+
+async def test_a_session_that_cannot_be_read_is_not_shown(browser: Browser) -> None:
+    phone = Browser(*browser.processes)
+    await phone.enter()
+    [key] = [key.decode() for key in await keys() if b":session:" in key]
+    await browser.enter()
+    await redis("HSET", key, "data", '{"user": 5}')
+    answer = await browser.ask("GET", "/sessions")
+    assert [one["current"] for one in answer.json()["sessions"]] == [True]
+
+
+async def test_any_id_of_a_principal_has_sessions_or_none(
+    servers: dict[str, str], anyio_backend: str
+) -> None:
+    """A token's subject may be half a surrogate pair."""
+    async with RedisClient(RedisSettings()) as client:
+        sessions = Sessions(client, SessionsSettings(), owned=False)
+        assert await sessions.of("jwt:\ud800") == []
+        assert await sessions.end("jwt:\ud800", "0" * 64) is False
+        assert await sessions.end_all("jwt:\ud800") == 0
+
+
 async def test_credentials_in_a_header_come_first(browser: Browser) -> None:
     await browser.enter()
     assert (await browser.ask("GET", "/who", api_key())).json() == "key:tests"
@@ -263,8 +327,20 @@ async def test_in_development_the_cookie_works_without_https(start: StartProcess
 
 def test_in_production_it_must_be_https(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SESSIONS_SECURE", "false")
-    [problem] = SessionsSettings().problems()
-    assert "SESSIONS_SECURE" in problem
-    monkeypatch.setenv("SESSIONS_REDIS_URL", "nonsense")
-    with pytest.raises(ValueError, match="redis://"):
-        SessionsSettings()
+    monkeypatch.setenv("SESSIONS_ORIGINS", "https://a.example,http://b.example")
+    secure, origins = SessionsSettings().problems()
+    assert "SESSIONS_SECURE" in secure
+    assert origins == "SESSIONS_ORIGINS must begin with https://."
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("ORIGINS", "an origin looks like https://"), ("REDIS_URL", "it should look like redis://")],
+)
+def test_what_is_not_usable_is_told_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, name: str, sentence: str
+) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "test")
+    monkeypatch.setenv(f"SESSIONS_{name}", "foo")
+    with pytest.raises(SettingsError, match=f"^SESSIONS_{name} is not usable: {sentence}"):
+        load_settings([SessionsSettings])

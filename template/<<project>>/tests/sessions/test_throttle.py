@@ -48,7 +48,7 @@ async def forget_waiting(redis: RedisClient) -> None:
 async def test_an_account_is_guessed_slower_and_slower_from_wherever(
     redis: RedisClient, throttle: Throttle
 ) -> None:
-    for n in range(FREE_OF_ACCOUNT + 1):
+    for n in range(FREE_OF_ACCOUNT):
         assert await throttle.attempt(at(f"192.0.2.{n}"), "ann@example.com") == 0
     waits = []
     for n in range(10):
@@ -62,7 +62,7 @@ async def test_an_account_is_guessed_slower_and_slower_from_wherever(
 async def test_an_address_guesses_slower_and_slower_whoever_is_guessed(
     throttle: Throttle,
 ) -> None:
-    for n in range(FREE_OF_ADDRESS + 1):
+    for n in range(FREE_OF_ADDRESS):
         assert await throttle.attempt(at("2001:db8::1"), f"user{n}") == 0
     assert await throttle.attempt(at("2001:db8::2"), "another") == 1
     assert await throttle.attempt(at("2001:db8:0:1::1"), "another") == 0
@@ -70,7 +70,7 @@ async def test_an_address_guesses_slower_and_slower_whoever_is_guessed(
 
 async def test_many_at_once_are_counted_before_they_fail(throttle: Throttle) -> None:
     waits = await asyncio.gather(*(throttle.attempt(at("192.0.2.1"), "ann") for _ in range(50)))
-    assert waits.count(0) == FREE_OF_ACCOUNT + 1
+    assert waits.count(0) == FREE_OF_ACCOUNT
 
 
 async def test_success_gives_back_the_account_but_not_the_address(throttle: Throttle) -> None:
@@ -80,13 +80,26 @@ async def test_success_gives_back_the_account_but_not_the_address(throttle: Thro
         for _ in range(3):
             assert await throttle.attempt(at("192.0.2.1"), "own") == 0
             await throttle.succeeded(at("192.0.2.1"), "own")
-    for n in range(FREE_OF_ADDRESS // 2 + 1):
+    for n in range(FREE_OF_ADDRESS // 2):
         assert await throttle.attempt(at("192.0.2.1"), f"other{n}") == 0
     assert await throttle.attempt(at("192.0.2.1"), "one more") == 1
 
 
+async def test_what_is_undone_does_not_count(redis: RedisClient, throttle: Throttle) -> None:
+    for _ in range(2 * FREE_OF_ADDRESS):
+        assert await throttle.attempt(at("192.0.2.1"), "ann") == 0
+        await throttle.undone(at("192.0.2.1"), "ann")
+    for _ in range(FREE_OF_ACCOUNT):
+        assert await throttle.attempt(at("192.0.2.1"), "ann") == 0
+    assert await throttle.attempt(at("192.0.2.1"), "ann") == 1
+    await forget_waiting(redis)
+    assert await throttle.attempt(at("192.0.2.1"), "ann") == 0
+    await throttle.undone(at("192.0.2.1"), "ann")
+    assert await throttle.attempt(at("192.0.2.1"), "ann") == 2, "there are five others"
+
+
 async def test_a_wait_ends(throttle: Throttle) -> None:
-    for _ in range(FREE_OF_ACCOUNT + 1):
+    for _ in range(FREE_OF_ACCOUNT):
         await throttle.attempt(at("192.0.2.1"), "ann")
     assert await throttle.attempt(at("192.0.2.1"), "ann") == 1
     await asyncio.sleep(1.05)
