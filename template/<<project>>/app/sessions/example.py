@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import asyncpg
@@ -19,6 +20,7 @@ from app.auth import Principal
 from app.auth.refusal import Refusal
 from app.database import Database
 from app.http.bodies import Body
+from app.http.edge import BodyBound
 from app.http.responses import JSONBytes
 from app.items.stores import Stores
 from app.service import Service
@@ -38,8 +40,11 @@ from app.sessions.with_example import BY_EMAIL
 from app.sessions.with_example import SET_PASSWORD
 from app.sessions.with_example import principal_id
 
+PATH = "/session"
 # Nobody is known before.
-OPEN = (("POST", "/session"),)
+OPEN = (("POST", PATH),)
+# A login of the longest email and password, each character with the 12 bytes that JSON may need.
+MOST_BODY = 16_384
 COMMANDS = (SET_PASSWORD,)
 SCOPES = frozenset({"read", "write"})
 WRONG = "The email or the password is wrong."
@@ -59,6 +64,11 @@ class NewSession(BaseModel):
 
 
 NEW_SESSION = Body(NewSession)
+
+
+def bodies(service: Service) -> Mapping[str, BodyBound]:
+    """A login is small."""
+    return {PATH: BodyBound(MOST_BODY, service.core.body_timeout_s)}
 
 
 class Login:
@@ -105,7 +115,7 @@ def add_routes(api: APIRouter, service: Service, _: Stores) -> None:
     login, cookie, csrf = Login(service), Cookie.of(service), Csrf.of(service)
 
     @api.post(
-        "/session",
+        PATH,
         response_model=CurrentSession,
         status_code=201,
         tags=["sessions"],

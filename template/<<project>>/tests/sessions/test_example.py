@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from argparse import Namespace
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,6 +17,8 @@ from app.main import create_app
 from app.patterns import MIDDLEWARE
 from app.patterns import PATTERNS
 from app.service import Service
+from app.sessions.example import MOST_BODY
+from app.sessions.passwords import LONGEST_PASSWORD
 from app.sessions.throttle import FREE_OF_ACCOUNT
 from app.sessions.with_example import SET_PASSWORD
 from app.sessions.with_example import set_password
@@ -132,6 +135,16 @@ async def test_who_guesses_is_slowed_down_also_with_the_right_password(
         assert (await log_in(client, password="wrong")).status_code == 401
     answer = await log_in(client)
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+
+
+async def test_the_body_of_a_login_is_small(client: httpx2.AsyncClient) -> None:
+    longest = {"email": "😀" * 320, "password": "😀" * LONGEST_PASSWORD}
+    body = json.dumps(longest).encode()
+    headers = {"Content-Type": "application/json"}
+    assert len(body) < MOST_BODY
+    assert (await client.post("/session", content=body, headers=headers)).status_code == 401
+    body = b" " * (MOST_BODY + 1)
+    assert (await client.post("/session", content=body, headers=headers)).status_code == 413
 
 
 async def test_a_session_begins_anew_and_the_one_before_ends(client: httpx2.AsyncClient) -> None:
