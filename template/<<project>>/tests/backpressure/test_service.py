@@ -17,6 +17,7 @@ from app.patterns import MIDDLEWARE
 from app.service import Service
 from app.settings import SettingsError
 from app.settings import load_settings
+from app.shutdown import pattern as shutdown
 from tests.http.wire import serving
 
 pytestmark = pytest.mark.anyio
@@ -66,6 +67,23 @@ def test_what_makes_no_sense_is_refused(
     monkeypatch.setenv(f"BACKPRESSURE_{name}", value)
     with pytest.raises(SettingsError, match=rf"^BACKPRESSURE_{name} is not usable: [^\n]+\.$"):
         load_settings([BackpressureSettings])
+
+
+@pytest.mark.parametrize(
+    ("environment", "deadline_s", "fits"),
+    [("production", "25", False), ("production", "24.9", True), ("test", "3600", True)],
+)
+def test_a_shutdown_leaves_time_for_what_is_in_time(
+    monkeypatch: pytest.MonkeyPatch, environment: str, deadline_s: str, fits: bool
+) -> None:
+    monkeypatch.setenv("BACKPRESSURE_DEADLINE_S", deadline_s)
+    monkeypatch.setenv("ENVIRONMENT", environment)
+    service = Service([pattern, shutdown])
+    if fits:
+        create_app(service, FastAPI(), [pattern])
+    else:
+        with pytest.raises(SettingsError, match=r"^BACKPRESSURE_DEADLINE_S \(25\) and "):
+            create_app(service, FastAPI(), [pattern])
 
 
 def test_paths_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
