@@ -50,8 +50,8 @@ class Visit:
         """The answer begins: it is in time, and its work is done, however slowly it is read."""
         self.answered = True
         self.lift_deadline()
-        # how soon a client is refused says nothing of those that are served
-        self._leave(finished=True, counts=not 400 <= status < 500)
+        # how soon a client is refused, or something fails, says nothing of what is served
+        self._leave(finished=status < 500, counts=not 400 <= status < 500)
 
     def run_long(self) -> None:
         """From now on it may take any time, and needs no place."""

@@ -16,7 +16,7 @@ from app.streaming.streams import Streams
 
 pytestmark = pytest.mark.anyio
 
-DEADLINE_S = 1.0
+DEADLINE_S = 2.0
 HEAD = b"name,price,description\n"
 CSV = {"Content-Type": "text/csv"}
 
