@@ -79,6 +79,13 @@ async def test_a_body_that_does_not_come_is_its_clients_fault(part: bytes) -> No
     assert desk.observed.told == []
 
 
+async def test_a_body_that_is_too_large_is_refused_before_it_has_a_place() -> None:
+    desk = Desk(echo)
+    edge = Edge(desk.app, CoreSettings(environment=Environment.TEST, max_body_bytes=10))
+    assert await Visitor(edge, "/", CHUNKED, bytes(11), whole=False).status() == 413
+    assert desk.observed.told == []
+
+
 async def test_a_client_that_leaves_amid_its_body_is_no_failure() -> None:
     desk = Desk(echo)
     leaving = await desk.visit("/", CHUNKED, b"one ", whole=False)
