@@ -149,7 +149,7 @@ def test_an_end_during_an_outage(service: Service, redis: Redis, table: Table) -
 
     with (
         service.processes(1) as (taker,),
-        service.processes(1, SHUTDOWN_FORCE_S="4") as (other,),
+        service.processes(1, SHUTDOWN_FORCE_S="4", BACKPRESSURE_DEADLINE_S="3") as (other,),
     ):
         asyncio.run(ask(other.port, service.key, get("/users/1")))  # cached now
         with redis.frozen():

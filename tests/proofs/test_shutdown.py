@@ -120,7 +120,8 @@ def test_what_is_in_flight_is_finished(
 
 
 def test_what_never_ends_is_cut(service: Service, postgres: Postgres, table: Table) -> None:
-    with service.processes(1, SHUTDOWN_FORCE_S="3") as (api,):
+    # production accepts no deadline that a shutdown does not wait for
+    with service.processes(1, SHUTDOWN_FORCE_S="3", ENVIRONMENT="test") as (api,):
         work = signalled_while_stuck(api, service.key, postgres, [signal.SIGTERM], 30)
         answer, code, took = asyncio.run(work)
         assert answer is None

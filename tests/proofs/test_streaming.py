@@ -283,7 +283,8 @@ def test_a_shutdown_does_not_wait_for_ever(
     service: Service, postgres: Postgres, table: Table, many: int
 ) -> None:
     force_s = 8
-    with service.processes(1, SHUTDOWN_FORCE_S=str(force_s)) as (api,):
+    short = {"SHUTDOWN_FORCE_S": str(force_s), "BACKPRESSURE_DEADLINE_S": str(force_s - 1)}
+    with service.processes(1, **short) as (api,):
         client = asking(api, service.key, buffer=4096)
         client.settimeout(0.05)
         api.process.send(signal.SIGTERM)

@@ -21,7 +21,6 @@ from app.about import NAME
 from app.auth import AuthSettings
 from app.auth import describe_security
 from app.http import errors
-from app.http.edge import BodyBound
 from app.http.edge import Edge
 from app.http.openapi import describe_errors
 from app.pattern import Pattern
@@ -59,20 +58,11 @@ def create_app(service: Service, api: FastAPI, middleware: Sequence[Pattern]) ->
     core = service.core
     if core.cors_origins:
         app = CORSMiddleware(app, core.cors_origins, allow_methods=["*"], allow_headers=["*"])
-    app = Edge(app, core, _body_bounds(service))
+    app = Edge(app, core, service.body_bounds)
     if core.trusted_proxies:
         trusted = [str(network) for network in core.trusted_proxies]
         app = cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, app), trusted))
     return app
-
-
-def _body_bounds(service: Service) -> dict[str, BodyBound]:
-    """The bodies that may be larger than others, or take longer, by path."""
-    bounds: dict[str, BodyBound] = {}
-    for pattern in service.patterns:
-        if pattern.bodies:
-            bounds |= pattern.bodies(service)
-    return bounds
 
 
 def create_internal_app(service: Service, api: FastAPI | None = None) -> Starlette:

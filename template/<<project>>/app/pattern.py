@@ -59,7 +59,7 @@ class Pattern:
     any_scope:   those that whoever is known may ask, whatever their scopes
     openapi:     adds to the API's document, as `api.openapi()` gives it
     internal:    what it serves on the internal port
-    bodies:      which bodies may be larger than MAX_BODY_BYTES or take longer, by their path
+    bodies:      which bodies are bound otherwise than by MAX_BODY_BYTES, BODY_TIMEOUT_S, by path
     middleware:  wraps the application; the order stands in `app/patterns.py`
     jobs:        the work that it does in the background
     schedules:   when some of it is to be done, without being asked

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from contextlib import asynccontextmanager
 from math import inf
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from app.pattern import Check
 from app.pattern import Pattern
@@ -16,6 +17,9 @@ from app.pattern import Resource
 from app.settings import CoreSettings
 from app.settings import Settings
 from app.settings import load_settings
+
+if TYPE_CHECKING:
+    from app.http.edge import BodyBound
 
 
 class Service:
@@ -63,6 +67,15 @@ class Service:
     def any_scope_routes(self) -> frozenset[tuple[str, str]]:
         """The methods and paths that whoever is known may ask, whatever their scopes."""
         return frozenset(route for pattern in self.patterns for route in pattern.any_scope)
+
+    @property
+    def body_bounds(self) -> dict[str, BodyBound]:
+        """The bounds of bodies that have others than the settings say, by path."""
+        bounds: dict[str, BodyBound] = {}
+        for pattern in self.patterns:
+            if pattern.bodies:
+                bounds |= pattern.bodies(self)
+        return bounds
 
     def seconds_left(self) -> float:
         """How long until the process is ended by force; infinite while nobody has asked for it."""

@@ -12,6 +12,8 @@ from app.backpressure.settings import BackpressureSettings
 from app.backpressure.visit import long_running
 from app.pattern import Pattern
 from app.service import Service
+from app.settings import SettingsError
+from app.shutdown import ShutdownSettings
 
 __all__ = ["Backpressure", "BackpressureSettings", "long_running", "pattern"]
 
@@ -28,10 +30,25 @@ def _most(service: Service) -> int:
 
 def _middleware(app: ASGIApp, service: Service) -> ASGIApp:
     settings = service.settings(BackpressureSettings)
+    _check(service, settings.deadline_s)
     limit = Limit(settings.limit or _most(service), settings.latency_s)
     limiter = Limiter(limit, settings.queue, settings.wait_s)
     watch(limiter)
-    return Backpressure(app, limiter, settings.deadline_s, settings.low_priority)
+    streamed = [path for path, bound in service.body_bounds.items() if bound.streamed]
+    return Backpressure(app, limiter, settings.deadline_s, settings.low_priority, streamed)
+
+
+def _check(service: Service, deadline_s: float) -> None:
+    """SettingsError in production when a shutdown would cut off what is still in time."""
+    if not service.core.production:
+        return
+    shutdown = service.settings(ShutdownSettings)
+    if deadline_s + shutdown.drain_s >= shutdown.force_s:
+        raise SettingsError(
+            f"BACKPRESSURE_DEADLINE_S ({deadline_s:g}) and SHUTDOWN_DRAIN_S ({shutdown.drain_s:g}) "
+            f"must be less together than SHUTDOWN_FORCE_S ({shutdown.force_s:g}): "
+            "a shutdown would cut requests off."
+        )
 
 
 pattern = Pattern(

@@ -38,10 +38,13 @@ class Limit:
         """Somebody found no place."""
         self._was_reached = True
 
-    def observe(self, seconds: float) -> None:
-        """A request was served and took this long."""
+    def observe(self, seconds: float, *, finished: bool = True) -> None:
+        """A request took this long, or longer if it was not finished."""
+        slow = seconds > self._latency_s
+        if not (finished or slow):
+            return  # it was given up too soon to say anything
         self._answers += 1
-        self._slow += seconds > self._latency_s
+        self._slow += slow
         if self._answers >= LEAST_ANSWERS and monotonic() >= self._ends:
             self._adjust()
             self._begin()

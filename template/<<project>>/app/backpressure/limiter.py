@@ -57,26 +57,18 @@ class Limiter:
         """How many may have a place."""
         return self._limit.value
 
-    def enter(self, *, low_priority: bool) -> bool:
-        """Take a place if there is one. Raises Shed for what has to leave half of them free."""
+    def enter(self, *, low_priority: bool) -> Turn | None:
+        """Take a place; or, if there is none, the turn in the queue to be awaited by `wait`.
+
+        Raises Shed if the queue is full, or for what has to leave half of the places free.
+        """
         if low_priority and self.in_flight >= max(1, self.limit // 2):
             raise Shed(LOW_PRIORITY)
-        if self.in_flight >= self.limit:
-            self._limit.reached()
-            return False
-        self.in_flight += 1
-        return True
-
-    def line_up(self) -> Turn:
-        """A turn in the queue, which must be awaited by `wait`. Raises Shed if it is full."""
-        if len(self._queue) >= self._longest_queue:
-            raise Shed(FULL)
-        loop = get_running_loop()
-        if not self._queue:
-            self._filled_at = loop.time()
-        turn: Turn = loop.create_future()
-        self._queue.append(turn)
-        return turn
+        if self.in_flight < self.limit:
+            self.in_flight += 1
+            return None
+        self._limit.reached()
+        return self._line_up()
 
     async def wait(self, turn: Turn) -> None:
         """Return with a place. Raises Shed when none is free in time, or what ends the turn."""
@@ -93,10 +85,21 @@ class Limiter:
         finally:
             timer.cancel()
 
-    def leave(self, seconds: float) -> None:
-        """Give a place back, after this time."""
-        self._limit.observe(seconds)
+    def leave(self, seconds: float | None = None, *, finished: bool = True) -> None:
+        """Give a place back, after this time if it says something of the service; see Limit."""
+        if seconds is not None:
+            self._limit.observe(seconds, finished=finished)
         self._leave()
+
+    def _line_up(self) -> Turn:
+        if len(self._queue) >= self._longest_queue:
+            raise Shed(FULL)
+        loop = get_running_loop()
+        if not self._queue:
+            self._filled_at = loop.time()
+        turn: Turn = loop.create_future()
+        self._queue.append(turn)
+        return turn
 
     def _leave(self) -> None:
         self.in_flight -= 1

@@ -11,7 +11,11 @@ from app.backpressure.limiter import Limiter
 IN_FLIGHT = Gauge("backpressure_in_flight_requests", "Requests that have a place")
 QUEUED = Gauge("backpressure_queued_requests", "Requests that wait for a place")
 LIMIT = Gauge("backpressure_limit_requests", "Requests that may have a place at once")
-DEADLINES = Counter("backpressure_deadline_exceeded", "Requests not answered by their deadline")
+_DEADLINES = Counter(
+    "backpressure_deadline_exceeded", "Requests not answered by their deadline", ["whose"]
+)
+# Whoever has chosen it: BACKPRESSURE_DEADLINE_S, or the client that waits for less.
+DEADLINES = {whose: _DEADLINES.labels(whose) for whose in ("service", "client")}
 _SHED = Counter("backpressure_shed_requests", "Requests that were not served", ["reason"])
 SHED = {reason: _SHED.labels(reason) for reason in REASONS}
 

@@ -1,12 +1,14 @@
-"""The middleware: a request gets a place in time, and is answered in time, or it gets 503."""
+"""The middleware: a request gets a place in time, and is answered in time, or it is refused."""
 
 from __future__ import annotations
 
 import re
-from asyncio import timeout
+from collections.abc import Collection
 from collections.abc import Sequence
+from math import inf
 from random import randint
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 from starlette.types import Message
 from starlette.types import Receive
@@ -14,6 +16,8 @@ from starlette.types import Scope
 from starlette.types import Send
 
 from app.auth import is_public
+from app.backpressure.body import Body
+from app.backpressure.body import begin
 from app.backpressure.limiter import Limiter
 from app.backpressure.limiter import Shed
 from app.backpressure.metrics import DEADLINES
@@ -22,6 +26,8 @@ from app.backpressure.visit import VISIT
 from app.backpressure.visit import Visit
 from app.http.errors import Unavailable
 from app.http.errors import send_unavailable
+from app.http.errors import send_problem
+from app.http.errors import send_refusal
 
 # With this header a client says how many seconds it waits.
 TIMEOUT = b"x-request-timeout"
@@ -33,53 +39,86 @@ SOONEST_S, LATEST_S = 1, 3
 class Backpressure:
     """ASGI middleware; what is public (the probes) passes it by.
 
-    A place is held until the answer is there; what streams holds it until the first part is sent.
-    At the deadline the task of the request is cancelled, and with it whatever it waits for.
+    A place is for work: it is taken when the body is there, or its first part, and given back when
+    the answer begins. At the deadline the task of the request is cancelled, and with it whatever it
+    waits for. It is counted from the end of the body.
+
+    streamed: the paths whose bodies are not waited for, as work begins with their first part
     """
 
     def __init__(
-        self, app: ASGIApp, limiter: Limiter, deadline_s: float, low_priority: Sequence[str] = ()
+        self,
+        app: ASGIApp,
+        limiter: Limiter,
+        deadline_s: float,
+        low_priority: Sequence[str] = (),
+        streamed: Collection[str] = (),
     ) -> None:
         self._app = app
         self._limiter = limiter
         self._deadline_s = deadline_s
         self._low_priority = tuple(low_priority)
+        self._streamed = frozenset(streamed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http" or is_public(scope):
             return await self._app(scope, receive, send)
-        visit = scope[VISIT] = Visit(self._limiter, timeout(self._seconds(scope)))
-
-        async def send_in_time(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                visit.answer()
-            await send(message)
-            if message.get("more_body"):
-                visit.give_back()
-
+        patience_s, has_body = _facts(scope)
+        first: Message | None = None
+        if has_body and scope["path"] not in self._streamed:
+            try:
+                first = await begin(receive)
+            except HTTPException as refused:
+                return await send_refusal(send, refused)
+        visit = scope[VISIT] = Visit(self._limiter, min(patience_s, self._deadline_s))
+        if first:
+            receive = Body(first, receive, visit)
         try:
-            async with visit.deadline:
-                low_priority = scope["path"].startswith(self._low_priority)
-                receive = await visit.enter(receive, low_priority=low_priority)
-                await self._app(scope, receive, send_in_time)
+            await self._serve(visit, scope, receive, send)
         except Shed as shed:
             SHED[shed.reason].inc()
             await _refuse(send, "The service is busy.")
         except TimeoutError:
             if visit.answered or not visit.deadline.expired():
                 raise
-            DEADLINES.inc()
-            await _refuse(send, "The request took too long.")
+            await _miss(send, by_choice=patience_s < self._deadline_s)
         finally:
             visit.end()
 
-    def _seconds(self, scope: Scope) -> float:
-        """How long the request may take: as the client says, if that is less."""
-        for name, value in scope["headers"]:
-            if name == TIMEOUT and _SECONDS.fullmatch(value):
-                return min(float(value), self._deadline_s)
-        return self._deadline_s
+    async def _serve(self, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request that is there. Raises Shed, or TimeoutError at its deadline."""
+
+        async def send_in_time(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                visit.answer(message["status"])
+            await send(message)
+
+        async with visit.deadline:
+            low_priority = scope["path"].startswith(self._low_priority)
+            receive = await visit.enter(receive, low_priority=low_priority)
+            await self._app(scope, receive, send_in_time)
+
+
+def _facts(scope: Scope) -> tuple[float, bool]:
+    """For how many seconds the client waits, if it says so, and whether the request has a body."""
+    patience_s, has_body = inf, False
+    for name, value in scope["headers"]:
+        if name == TIMEOUT and _SECONDS.fullmatch(value):
+            patience_s = float(value)
+        elif name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
+            has_body = True
+    return patience_s, has_body
+
+
+async def _miss(send: Send, *, by_choice: bool) -> None:
+    """Answer who was not served by the deadline; by the client's choice it is no failure of ours,
+    and must not be counted or told as one: it would be for anybody to call for help."""
+    DEADLINES["client" if by_choice else "service"].inc()
+    if by_choice:
+        await send_problem(send, 408, "The request took longer than its X-Request-Timeout.")
+    else:
+        await _refuse(send, "The request took too long.")
 
 
 async def _refuse(send: Send, detail: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from asyncio import Timeout
+from asyncio import get_running_loop
+from asyncio import timeout
 from time import monotonic
 
 from starlette.requests import Request
@@ -15,47 +16,63 @@ VISIT = "backpressure"  # where the scope has it
 
 
 class Visit:
-    """One request from its arrival to the end of its answer."""
+    """One request from its arrival to the beginning of its answer, which takes `seconds` at most.
 
-    __slots__ = ("_client", "_entered", "_limiter", "answered", "deadline")
+    `deadline` is to be entered before anything else is done.
+    """
 
-    def __init__(self, limiter: Limiter, deadline: Timeout) -> None:
+    __slots__ = ("_begun", "_client", "_limiter", "_seconds", "answered", "deadline")
+
+    def __init__(self, limiter: Limiter, seconds: float) -> None:
         self._limiter = limiter
+        self._seconds = seconds
         self._client: QueuedClient | None = None
-        self._entered: float | None = None
-        self.deadline = deadline
+        self._begun: float | None = None  # since when it works; None without a place
+        self.deadline = timeout(seconds)
         self.answered = False
 
     async def enter(self, receive: Receive, *, low_priority: bool) -> Receive:
         """Take a place, or wait for one; the `receive` to go on with. Raises Shed."""
-        if not self._limiter.enter(low_priority=low_priority):
-            turn = self._limiter.line_up()
+        turn = self._limiter.enter(low_priority=low_priority)
+        if turn:
             receive = self._client = QueuedClient(receive, turn)
             await self._limiter.wait(turn)
-        self._entered = monotonic()
+        self._begun = monotonic()
         return receive
 
-    def answer(self) -> None:
-        """The answer begins, so that it is in time."""
+    def restart(self) -> None:
+        """What it has to do begins only now: it has all of its time."""
+        if self._begun is not None and not self.deadline.expired():
+            self._begun = monotonic()
+            self.deadline.reschedule(get_running_loop().time() + self._seconds)
+
+    def answer(self, status: int) -> None:
+        """The answer begins: it is in time, and its work is done, however slowly it is read."""
         self.answered = True
         self.lift_deadline()
+        # how soon a client is refused, or something fails, says nothing of what is served
+        self._leave(finished=status < 500, counts=not 400 <= status < 500)
+
+    def run_long(self) -> None:
+        """From now on it may take any time, and needs no place."""
+        self.lift_deadline()
+        self._leave(finished=False, counts=False)
 
     def lift_deadline(self) -> None:
         """From now on it may take any time."""
         if not self.deadline.expired():
             self.deadline.reschedule(None)
 
-    def give_back(self) -> None:
-        """Let others have the place."""
-        if self._entered is not None:
-            entered, self._entered = self._entered, None
-            self._limiter.leave(monotonic() - entered)
-
     def end(self) -> None:
-        """The request has been answered."""
-        self.give_back()
+        """The request is over, with or without an answer."""
+        self._leave(finished=False, counts=True)
         if self._client:
             self._client.close()
+
+    def _leave(self, *, finished: bool, counts: bool) -> None:
+        if self._begun is not None:
+            begun, self._begun = self._begun, None
+            self._limiter.leave(monotonic() - begun if counts else None, finished=finished)
 
 
 def long_running(request: Request) -> None:
@@ -66,5 +83,4 @@ def long_running(request: Request) -> None:
     """
     visit: Visit | None = request.scope.get(VISIT)
     if visit:  # there is none where the route is served without the middleware
-        visit.lift_deadline()
-        visit.give_back()
+        visit.run_long()

@@ -11,6 +11,9 @@ from starlette.requests import Request
 
 _BOM = b"\xef\xbb\xbf"  # some clients send one; no JSON parser has to take it
 
+# Errors in one body that are looked at.
+MOST_TOLD = 100
+
 
 class Body[M: BaseModel]:
     """A body that is `model` as JSON.
@@ -49,10 +52,17 @@ class Body[M: BaseModel]:
         except ClientDisconnect:
             raise HTTPException(400, "The body ended early.") from None
         except ValidationError as error:
-            found = error.errors(include_url=False, include_context=False, include_input=False)
-            raise RequestValidationError(
-                [{**one, "loc": ("body", *one["loc"])} for one in found]
-            ) from None
+            raise RequestValidationError(_told(error)) from None
+
+
+def _told(error: ValidationError) -> list[dict[str, Any]]:
+    """What is wrong with a body, or only how much is when that is too much to be told."""
+    count = error.error_count()
+    if count > MOST_TOLD:
+        # a body of 1 MiB may have 130,000: to list them takes the time and memory of many requests
+        return [{"type": "too_many", "loc": ("body",), "msg": f"There are {count} errors"}]
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [{**one, "loc": ("body", *one["loc"])} for one in found]
 
 
 def _is_json(headers: list[tuple[bytes, bytes]]) -> bool:

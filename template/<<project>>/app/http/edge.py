@@ -24,6 +24,8 @@ from app.http.logs import log
 from app.http.logs import request_id
 from app.settings import CoreSettings
 
+# So much of a path is logged: a client may send 64 KB of it.
+MOST_PATH = 1_024
 # An id is the process and a number: unique, and cheaper than asking the system for randomness.
 _PROCESS = urandom(8).hex().encode()
 _number = count()
@@ -42,16 +44,20 @@ STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000; includeSub
 
 @dataclass(frozen=True, slots=True)
 class BodyBound:
-    """How large the body of a request may be, and how long it may take."""
+    """How large the body of a request may be, and how long it may take.
+
+    `streamed`: its route works on each part as it comes, and has deadlines of its own.
+    """
 
     most_bytes: int
     timeout_s: float
+    streamed: bool = False
 
 
 class Edge:
     """ASGI middleware; every other layer may rely on the request id being set.
 
-    bounds: of the bodies that may be larger or take longer than the settings say, by path
+    bounds: of the bodies that have others than the settings say, by path
     """
 
     def __init__(
@@ -100,7 +106,7 @@ class Edge:
                 self._log(
                     "request",
                     method=scope["method"],
-                    path=scope["path"],
+                    path=scope["path"][:MOST_PATH],
                     status=status,
                     ms=round((perf_counter() - started) * 1000, 3),
                     client=scope["client"][0] if scope.get("client") else None,

@@ -68,6 +68,12 @@ async def send_unavailable(send: Send, error: Unavailable) -> None:
     await send_problem(send, 503, str(error), [(b"retry-after", b"%d" % error.retry_after)])
 
 
+async def send_refusal(send: Send, refused: HTTPException) -> None:
+    """An HTTPException as the answer of a middleware."""
+    headers = [(k.lower().encode(), v.encode()) for k, v in (refused.headers or {}).items()]
+    await send_problem(send, refused.status_code, refused.detail, headers)
+
+
 def install(api: FastAPI) -> None:
     """Answer every error of the application with a problem document."""
     api.add_exception_handler(HTTPException, _refused)

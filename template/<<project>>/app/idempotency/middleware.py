@@ -17,6 +17,7 @@ from app.database import Database
 from app.http.errors import Unavailable
 from app.http.errors import send_problem
 from app.http.errors import send_unavailable
+from app.http.errors import send_refusal
 from app.idempotency.answer import Answer
 from app.idempotency.keys import IdempotencyKeys
 from app.idempotency.keys import InProgress
@@ -76,8 +77,7 @@ class Idempotency:
         try:
             body = await _whole(receive)
         except HTTPException as error:
-            headers = [(k.lower().encode(), v.encode()) for k, v in (error.headers or {}).items()]
-            return await send_problem(send, error.status_code, error.detail, headers)
+            return await send_refusal(send, error)
         if body is not None:
             asked = Asked.by(principal.id, key, scope, body)
             scope["headers"] = [header for header in scope["headers"] if header[0] != HEADER]

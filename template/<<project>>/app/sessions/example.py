@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from collections.abc import Mapping
 from typing import Annotated
 
 import asyncpg
@@ -25,6 +26,7 @@ from app.auth.refusal import Refusal
 from app.database import Database
 from app.http.bodies import Body
 from app.http.errors import Unavailable
+from app.http.edge import BodyBound
 from app.http.responses import JSONBytes
 from app.items.stores import Stores
 from app.service import Service
@@ -47,8 +49,11 @@ from app.unit_of_work import again_when_committed
 from app.users.store import UserChange
 from app.users.store import UserStore
 
+PATH = "/session"
 # Nobody is known before.
-OPEN = (("POST", "/session"),)
+OPEN = (("POST", PATH),)
+# A login of the longest email and password, each character with the 12 bytes that JSON may need.
+MOST_BODY = 16_384
 COMMANDS = (SET_PASSWORD,)
 SCOPES = frozenset({"read", "write"})
 WRONG = "The email or the password is wrong."
@@ -69,6 +74,11 @@ class NewSession(BaseModel):
 
 
 NEW_SESSION = Body(NewSession)
+
+
+def bodies(service: Service) -> Mapping[str, BodyBound]:
+    """A login is small."""
+    return {PATH: BodyBound(MOST_BODY, service.core.body_timeout_s)}
 
 
 class Login:
@@ -184,7 +194,7 @@ def add_routes(api: APIRouter, service: Service, _: Stores) -> None:
     login, cookie, csrf = Login(service), Cookie.of(service), Csrf.of(service)
 
     @api.post(
-        "/session",
+        PATH,
         response_model=CurrentSession,
         status_code=201,
         tags=["sessions"],

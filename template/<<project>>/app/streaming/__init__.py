@@ -34,7 +34,7 @@ def _resources(service: Service) -> list[Resource]:
 def body_bound(service: Service) -> BodyBound:
     """The bound of a body that is imported, for the field `bodies` of a pattern."""
     settings = service.settings(StreamingSettings)
-    return BodyBound(settings.import_bytes, settings.timeout_s)
+    return BodyBound(settings.import_bytes, settings.timeout_s, streamed=True)
 
 
 pattern = Pattern(name="streaming", settings=StreamingSettings, resources=_resources)

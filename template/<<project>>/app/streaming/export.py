@@ -75,7 +75,7 @@ class CsvExport(Response):
         gzip = Gzip(settings.gzip_level) if self._compressed else None
         client = _Client(send, self.raw_headers, gzip, settings.stall_s)
         try:
-            async with self._streams.place("export"):
+            async with self._streams.place("export", scope):
                 await while_there(receive, self._copy(client, settings.timeout_s))
         except ClientGone:
             cut_off(scope)

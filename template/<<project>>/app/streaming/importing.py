@@ -68,7 +68,7 @@ class CsvImport[M: BaseModel]:
         """
         settings = self._streams.settings
         async with (
-            self._streams.place("import"),
+            self._streams.place("import", request.scope),
             aclosing(uploaded(request, settings)) as parts,
         ):
             try:

@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Literal
 from typing import Self
 
+from starlette.types import Scope
+
 from app.database import Database
 from app.http.errors import Unavailable
 from app.streaming.metrics import ACTIVE
@@ -40,6 +42,7 @@ class Streams:
         self.settings = settings
         self._places = places
         self._seconds_left = seconds_left
+        self.at_begin: list[Callable[[Scope], None]] = []  # called with each that has a place
         self._limits: set[asyncio.Timeout] = set()
 
     async def __aenter__(self) -> Self:
@@ -55,13 +58,15 @@ class Streams:
         """Nothing is left to close: the public port has finished its requests before."""
 
     @asynccontextmanager
-    async def place(self, direction: Direction) -> AsyncIterator[None]:
+    async def place(self, direction: Direction, scope: Scope) -> AsyncIterator[None]:
         """A place for the block; Unavailable when there is none, or the block takes too long."""
         if len(self._limits) >= self._places:
             STREAMS[direction, "busy"].inc()
             raise Unavailable("Too many files are on their way.", RETRY_S)
         outcome, limit = "failed", asyncio.timeout(self.settings.timeout_s)
         self._limits.add(limit)
+        for tell in self.at_begin:
+            tell(scope)
         ACTIVE[direction].inc()
         try:
             async with limit:

@@ -86,6 +86,18 @@ def test_few_answers_decide_nothing(clock: Clock) -> None:
     assert limit.value == 90
 
 
+def test_what_was_given_up_counts_only_when_it_was_slow(clock: Clock) -> None:
+    limit = Limit(100, TARGET)
+    clock.now += WINDOW_S
+    for _ in range(LEAST_ANSWERS):
+        limit.observe(FAST, finished=False)
+    for _ in range(LEAST_ANSWERS - 1):
+        limit.observe(SLOW, finished=False)
+    assert limit.value == 100
+    limit.observe(SLOW, finished=False)
+    assert limit.value == 90
+
+
 def test_without_a_target_it_stays_where_it_is(clock: Clock) -> None:
     limit = Limit(7, None)
     assert [window(limit, clock, slow=20, reached=True) for _ in range(3)] == [7, 7, 7]

@@ -13,6 +13,7 @@ from app.backpressure.limiter import LOW_PRIORITY
 from app.backpressure.limiter import TIMED_OUT
 from app.backpressure.limiter import Limiter
 from app.backpressure.limiter import Shed
+from app.backpressure.limiter import Turn
 from tests.backpressure.visitors import settled
 
 pytestmark = pytest.mark.anyio
@@ -21,10 +22,17 @@ pytestmark = pytest.mark.anyio
 def full(limit: int = 1, queue: int = 10, wait_s: float = 5) -> Limiter:
     """A limiter without a free place."""
     limiter = Limiter(Limit(limit, None), queue, wait_s)
-    while limiter.enter(low_priority=False):
-        pass
+    for _ in range(limit):
+        assert limiter.enter(low_priority=False) is None
     assert limiter.in_flight == limit
     return limiter
+
+
+def turn_of(limiter: Limiter) -> Turn:
+    """A turn in the queue of one without a free place."""
+    turn = limiter.enter(low_priority=False)
+    assert turn
+    return turn
 
 
 class Waiting:
@@ -39,7 +47,7 @@ class Waiting:
         return asyncio.create_task(self._wait(name))
 
     async def _wait(self, name: str) -> None:
-        await self.limiter.wait(self.limiter.line_up())
+        await self.limiter.wait(turn_of(self.limiter))
         self.served.append(name)
 
     async def give_back(self, times: int = 1) -> None:
@@ -106,20 +114,20 @@ async def test_a_full_queue_refuses_at_once() -> None:
     tasks = [waiting.add(name) for name in "ab"]
     await settled()
     with pytest.raises(Shed, match=FULL):
-        limiter.line_up()
+        limiter.enter(low_priority=False)
     await waiting.give_back(2)
     await asyncio.gather(*tasks)
 
 
 async def test_without_a_queue_nobody_waits() -> None:
     with pytest.raises(Shed, match=FULL):
-        full(queue=0).line_up()
+        full(queue=0).enter(low_priority=False)
 
 
 async def test_who_waits_too_long_leaves_no_trace() -> None:
     limiter = full(wait_s=0.05)
     with pytest.raises(Shed, match=TIMED_OUT):
-        await limiter.wait(limiter.line_up())
+        await limiter.wait(turn_of(limiter))
     assert (limiter.in_flight, limiter.queued) == (1, 0)
     limiter.leave(0)
     assert limiter.in_flight == 0
@@ -150,17 +158,17 @@ async def test_a_place_is_passed_on_by_who_is_cancelled_as_he_gets_it() -> None:
 
 async def test_what_has_low_priority_leaves_half_of_the_places_free() -> None:
     limiter = Limiter(Limit(4, None), 10, 5)
-    assert limiter.enter(low_priority=True)
-    assert limiter.enter(low_priority=True)
+    assert limiter.enter(low_priority=True) is None
+    assert limiter.enter(low_priority=True) is None
     with pytest.raises(Shed, match=LOW_PRIORITY):
         limiter.enter(low_priority=True)
+    assert limiter.enter(low_priority=False) is None
+    assert limiter.enter(low_priority=False) is None
     assert limiter.enter(low_priority=False)
-    assert limiter.enter(low_priority=False)
-    assert not limiter.enter(low_priority=False)
 
 
 async def test_of_a_single_place_low_priority_gets_one() -> None:
-    assert Limiter(Limit(1, None), 10, 5).enter(low_priority=True)
+    assert Limiter(Limit(1, None), 10, 5).enter(low_priority=True) is None
 
 
 async def test_a_limit_that_shrinks_takes_no_place_away() -> None:

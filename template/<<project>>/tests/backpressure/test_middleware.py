@@ -26,6 +26,11 @@ from tests.backpressure.visitors import sheds
 pytestmark = pytest.mark.anyio
 
 
+def missed_by_choice() -> float:
+    """How many deadlines that clients chose were exceeded, so far."""
+    return deadlines_exceeded("client")
+
+
 async def sleeps(scope: Scope, receive: Receive, send: Send) -> None:
     """Never answers."""
     await asyncio.sleep(60)
@@ -131,9 +136,9 @@ async def test_of_a_body_that_is_on_its_way_one_part_is_read_and_none_is_lost() 
         await Response(body)(scope, receive, send)
 
     desk = Desk(echo)
-    assert desk.limiter.enter(low_priority=False)
+    desk.limiter.enter(low_priority=False)
     queued = await desk.visit("/", (), b"one ", b"two ", b"three")
-    assert len(queued._parts) == 2
+    assert queued.coming.qsize() == 2
     desk.limiter.leave(0)
     assert await queued.status() == 200
     assert queued.body == b"one two three"
@@ -146,7 +151,7 @@ async def test_the_application_learns_that_a_queued_client_has_gone() -> None:
         heard.extend([(await receive())["type"], (await receive())["type"]])
 
     desk = Desk(listens)
-    assert desk.limiter.enter(low_priority=False)
+    desk.limiter.enter(low_priority=False)
     queued = await desk.visit("/")
     desk.limiter.leave(0)
     await settled()
@@ -188,7 +193,7 @@ async def test_at_the_deadline_the_work_is_cancelled() -> None:
 async def test_the_deadline_counts_the_wait() -> None:
     before = sheds("timed_out")
     desk = Desk(sleeps, deadline_s=0.05)
-    assert desk.limiter.enter(low_priority=False)
+    desk.limiter.enter(low_priority=False)
     queued = await desk.visit("/")
     assert await queued.status() == 503
     assert_unavailable(queued, "The request took too long.")
@@ -198,8 +203,11 @@ async def test_the_deadline_counts_the_wait() -> None:
 
 @pytest.mark.parametrize("value", [b"0.05", b"0.050000", b"0"])
 async def test_a_client_may_wait_for_less(value: bytes) -> None:
-    desk = Desk(sleeps, deadline_s=60)
-    assert await (await desk.visit("/", [(b"x-request-timeout", value)])).status() == 503
+    desk, ours, theirs = Desk(sleeps, deadline_s=60), deadlines_exceeded(), missed_by_choice()
+    visitor = await desk.visit("/", [(b"x-request-timeout", value)])
+    assert await visitor.status() == 408
+    assert "X-Request-Timeout" in json.loads(visitor.body)["detail"]
+    assert (deadlines_exceeded(), missed_by_choice()) == (ours, theirs + 1)
 
 
 @pytest.mark.parametrize(
@@ -267,7 +275,7 @@ async def test_what_is_long_running_has_neither_place_nor_deadline() -> None:
         return "done"
 
     desk = Desk(api, deadline_s=0.1)
-    visitor = Visitor(_complete(desk._app), "/long")
+    visitor = Visitor(_complete(desk.app), "/long")
     assert await visitor.status() == 200
     assert visitor.body == b'"done"'
     assert entered == [0]
@@ -291,5 +299,5 @@ async def test_other_scopes_pass() -> None:
         seen.append(scope["type"])
 
     desk = Desk(app)
-    await desk._app({"type": "lifespan"}, sleeps, sleeps)  # type: ignore[arg-type]
+    await desk.app({"type": "lifespan"}, sleeps, sleeps)  # type: ignore[arg-type]
     assert seen == ["lifespan"]

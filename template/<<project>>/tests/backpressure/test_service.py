@@ -7,6 +7,8 @@ from time import monotonic
 
 import pytest
 from fastapi import FastAPI
+from fastapi import Request
+from fastapi import Response
 from prometheus_client import REGISTRY
 
 from app.backpressure import BackpressureSettings
@@ -17,6 +19,8 @@ from app.patterns import MIDDLEWARE
 from app.service import Service
 from app.settings import SettingsError
 from app.settings import load_settings
+from app.shutdown import pattern as shutdown
+from tests.http.wire import answer_to
 from tests.http.wire import serving
 
 pytestmark = pytest.mark.anyio
@@ -66,6 +70,23 @@ def test_what_makes_no_sense_is_refused(
     monkeypatch.setenv(f"BACKPRESSURE_{name}", value)
     with pytest.raises(SettingsError, match=rf"^BACKPRESSURE_{name} is not usable: [^\n]+\.$"):
         load_settings([BackpressureSettings])
+
+
+@pytest.mark.parametrize(
+    ("environment", "deadline_s", "fits"),
+    [("production", "25", False), ("production", "24.9", True), ("test", "3600", True)],
+)
+def test_a_shutdown_leaves_time_for_what_is_in_time(
+    monkeypatch: pytest.MonkeyPatch, environment: str, deadline_s: str, fits: bool
+) -> None:
+    monkeypatch.setenv("BACKPRESSURE_DEADLINE_S", deadline_s)
+    monkeypatch.setenv("ENVIRONMENT", environment)
+    service = Service([pattern, shutdown])
+    if fits:
+        create_app(service, FastAPI(), [pattern])
+    else:
+        with pytest.raises(SettingsError, match=r"^BACKPRESSURE_DEADLINE_S \(25\) and "):
+            create_app(service, FastAPI(), [pattern])
 
 
 def test_paths_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,6 +146,35 @@ async def test_a_real_client_that_goes_away_leaves_the_queue(
         assert b"200 OK" in await served.readline()
         assert slow.entered == 1
         writer.close()
+
+
+async def test_real_clients_that_send_or_read_slowly_take_no_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BACKPRESSURE_LIMIT", "1")
+    monkeypatch.setenv("BACKPRESSURE_QUEUE", "0")
+    api = FastAPI()
+
+    @api.post("/body")
+    async def body(request: Request) -> int:
+        return len(await request.body())
+
+    @api.get("/large")
+    async def large() -> Response:
+        return Response(bytes(10_000_000))
+
+    async with serving(create_app(Service([pattern]), api, [pattern])) as (_, port):
+        sender, sending = await asyncio.open_connection("127.0.0.1", port)
+        sending.write(b"POST /body HTTP/1.1\r\nHost: here\r\nContent-Length: 3\r\n\r\n12")
+        reader, reading = await asyncio.open_connection("127.0.0.1", port)
+        reading.write(ASK % b"/large")
+        assert b"200 OK" in await reader.readline()
+        assert b"404" in (await answer_to(port, ASK % b"/other")).partition(b"\r\n")[0]
+        assert gauge("in_flight") == 0
+        sending.write(b"3")
+        assert b"200 OK" in await sender.readline()
+        sending.close()
+        reading.close()
 
 
 async def test_a_shutdown_serves_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,28 +44,47 @@ class Handler:
 
 
 class Visitor:
-    """One request. `sent` is what came back; it leaves when it is told to."""
+    """One request. `sent` is what came back; it leaves when it is told to.
 
-    def __init__(self, app: Any, path: str, headers: Headers = (), *parts: bytes) -> None:
+    whole: whether these parts are all of the body; else the rest is sent when it is told to
+    reads: whether it takes the answer; else whoever sends it waits
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        path: str,
+        headers: Headers = (),
+        *parts: bytes,
+        whole: bool = True,
+        reads: bool = True,
+    ) -> None:
         self.sent: list[Message] = []
-        self._parts = list(parts or (b"",))
-        self._left = asyncio.Event()
-        scope = {"type": "http", "method": "GET", "path": path, "headers": list(headers)}
-        self.task = asyncio.create_task(app(scope, self._receive, self._send))
-
-    async def _receive(self) -> Message:
-        if self._parts:
-            part = self._parts.pop(0)
-            return {"type": "http.request", "body": part, "more_body": bool(self._parts)}
-        await self._left.wait()
-        return {"type": "http.disconnect"}
+        self.coming: asyncio.Queue[Message] = asyncio.Queue()
+        self._reads = reads
+        for number, part in enumerate(parts or (b"",), 1):
+            self.send(part, more=number < len(parts) or not whole)
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "headers": list(headers),
+            "client": ("192.0.2.1", 5000),
+        }
+        self.task = asyncio.create_task(app(scope, self.coming.get, self._send))
 
     async def _send(self, message: Message) -> None:
+        if not self._reads:
+            await asyncio.Event().wait()
         self.sent.append(message)
+
+    def send(self, part: bytes, *, more: bool) -> None:
+        """Send a part of the body."""
+        self.coming.put_nowait({"type": "http.request", "body": part, "more_body": more})
 
     def leave(self) -> None:
         """Close the connection."""
-        self._left.set()
+        self.coming.put_nowait({"type": "http.disconnect"})
 
     async def status(self) -> int:
         """The status of the answer, once it is there."""
@@ -76,6 +95,18 @@ class Visitor:
     def body(self) -> bytes:
         """What the answer says."""
         return b"".join(message.get("body", b"") for message in self.sent)
+
+
+class Observed(Limit):
+    """A limit that stays, and what it was told: seconds, and whether that was all."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most, None)
+        self.told: list[tuple[float, bool]] = []
+
+    def observe(self, seconds: float, *, finished: bool = True) -> None:
+        """Remember it."""
+        self.told.append((seconds, finished))
 
 
 class Desk:
@@ -89,13 +120,22 @@ class Desk:
         wait_s: float = 5,
         deadline_s: float = 5,
         low_priority: Sequence[str] = (),
+        streamed: Sequence[str] = (),
     ) -> None:
-        self.limiter = Limiter(Limit(limit, None), queue, wait_s)
-        self._app = Backpressure(app, self.limiter, deadline_s, low_priority)
+        self.observed = Observed(limit)
+        self.limiter = Limiter(self.observed, queue, wait_s)
+        self.app = Backpressure(app, self.limiter, deadline_s, low_priority, streamed)
 
-    async def visit(self, path: str, headers: Headers = (), *parts: bytes) -> Visitor:
+    async def visit(
+        self,
+        path: str,
+        headers: Headers = (),
+        *parts: bytes,
+        whole: bool = True,
+        reads: bool = True,
+    ) -> Visitor:
         """A request that has got as far as it gets by itself."""
-        visitor = Visitor(self._app, path, headers, *parts)
+        visitor = Visitor(self.app, path, headers, *parts, whole=whole, reads=reads)
         await settled()
         return visitor
 
@@ -112,6 +152,7 @@ def sheds(reason: str) -> float:
     return REGISTRY.get_sample_value("backpressure_shed_requests_total", labels) or 0
 
 
-def deadlines_exceeded() -> float:
+def deadlines_exceeded(whose: str = "service") -> float:
     """How many deadlines were exceeded, so far."""
-    return REGISTRY.get_sample_value("backpressure_deadline_exceeded_total") or 0
+    labels = {"whose": whose}
+    return REGISTRY.get_sample_value("backpressure_deadline_exceeded_total", labels) or 0

@@ -15,6 +15,7 @@ from pydantic import Field
 from starlette.types import Message
 
 from app.http import errors
+from app.http.bodies import MOST_TOLD
 from app.http.bodies import Body
 
 pytestmark = pytest.mark.anyio
@@ -111,6 +112,15 @@ def test_the_document_tells_of_it(api: FastAPI) -> None:
     assert schema == schemas["Hat"]
     assert hot["requestBody"]["required"] == plain["requestBody"]["required"]
     assert hot["responses"].keys() - {"415"} == plain["responses"].keys()
+
+
+async def test_of_a_great_many_errors_only_their_number_is_told(client: httpx2.AsyncClient) -> None:
+    body = {"size": 3, "calledAs": "a"} | {f"more{number}": 1 for number in range(MOST_TOLD + 1)}
+    answer = await client.post("/hot", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"in": "body", "problem": "There are 101 errors"}]
+    body.popitem()
+    assert len((await client.post("/hot", json=body)).json()["errors"]) == 20
 
 
 async def test_a_byte_order_mark_is_passed_over(client: httpx2.AsyncClient) -> None:

@@ -23,6 +23,7 @@ from structlog.testing import capture_logs
 
 from app.auth import Principal
 from app.http import errors
+from app.http.edge import MOST_PATH
 from app.http.edge import BodyBound
 from app.http.edge import Edge
 from app.http.logs import _as_json
@@ -159,6 +160,12 @@ async def test_one_line_a_request(logs: list[Any]) -> None:
     assert (line["client"], line["principal"]) == ("192.0.2.1", "key:acme")
     assert line["ms"] >= 0
     assert "hunter2" not in str(line)
+
+
+async def test_of_a_path_no_more_is_logged_than_somebody_reads(logs: list[Any]) -> None:
+    await call(edge(), path="/" + "x" * 60_000)
+    (line,) = logs
+    assert line["path"] == "/" + "x" * (MOST_PATH - 1)
 
 
 async def test_the_access_log_can_be_off(logs: list[Any]) -> None:

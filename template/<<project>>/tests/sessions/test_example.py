@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -21,6 +22,8 @@ from app.patterns import PATTERNS
 from app.service import Service
 from app.sessions import Sessions
 from app.sessions.example import SessionUsers
+from app.sessions.example import MOST_BODY
+from app.sessions.passwords import LONGEST_PASSWORD
 from app.sessions.throttle import FREE_OF_ACCOUNT
 from app.sessions.throttle import FREE_OF_ADDRESS
 from app.sessions.with_example import SET_PASSWORD
@@ -212,6 +215,14 @@ async def test_within_a_transaction_sessions_end_again_with_its_commit(
     later = known(await log_in(client))  # others do not see the change yet
     await work.committed()
     assert (await client.get("/session", headers=later)).status_code == 401
+async def test_the_body_of_a_login_is_small(client: httpx2.AsyncClient) -> None:
+    longest = {"email": "😀" * 320, "password": "😀" * LONGEST_PASSWORD}
+    body = json.dumps(longest).encode()
+    headers = {"Content-Type": "application/json"}
+    assert len(body) < MOST_BODY
+    assert (await client.post("/session", content=body, headers=headers)).status_code == 401
+    body = b" " * (MOST_BODY + 1)
+    assert (await client.post("/session", content=body, headers=headers)).status_code == 413
 
 
 async def test_a_session_begins_anew_and_the_one_before_ends(client: httpx2.AsyncClient) -> None:

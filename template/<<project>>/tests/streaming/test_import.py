@@ -188,7 +188,7 @@ async def test_a_client_that_sends_nothing_is_not_waited_for(make_shop: MakeShop
 
 async def test_a_place_is_needed_and_given_back(make_shop: MakeShop) -> None:
     shop = make_shop(places=1)
-    async with shop.streams.place("export"):
+    async with shop.streams.place("export", {}):
         for answer in (await shop.post(HEAD), await shop.get()):
             assert (answer.status, answer.values("retry-after")) == (503, ["5"])
     for _ in range(3):

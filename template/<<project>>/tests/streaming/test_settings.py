@@ -55,9 +55,9 @@ async def test_by_default_most_connections_are_left_to_others(
         service = Service([database, pattern])
         async with service.running():
             for _ in range(places):
-                await stack.enter_async_context(service.get(Streams).place("export"))
+                await stack.enter_async_context(service.get(Streams).place("export", {}))
             with pytest.raises(Unavailable):
-                await stack.enter_async_context(service.get(Streams).place("export"))
+                await stack.enter_async_context(service.get(Streams).place("export", {}))
 
 
 def test_a_pool_of_one_has_no_place_for_files(pool: pytest.MonkeyPatch) -> None:
