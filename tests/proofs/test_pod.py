@@ -78,7 +78,8 @@ def secret(lab: Path, service: Service, work: Path) -> Iterator[None]:
     """The one Secret that must exist, made from what the README's command would be given."""
     name = "proofs-secrets"
     needed = re.findall(r"--from-literal=([A-Z_]+)=", (service.folder / "README.md").read_text())
-    values = {key: service.environment[key].encode() for key in needed}
+    env = service.environment
+    values = {key: env[key].encode() for key in needed if key in env}  # others are optional
     path = work / "secret.json"
     path.write_text(json.dumps({k: base64.b64encode(v).decode() for k, v in values.items()}))
     podman(lab, "secret", "create", name, str(path))

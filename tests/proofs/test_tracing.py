@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 import signal
+import threading
 import time
 from collections import Counter
+from http.server import BaseHTTPRequestHandler
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from typing import ClassVar
 
 import pytest
 
@@ -64,6 +68,59 @@ def change(status: str) -> Request:
 def system(span: Any) -> str:
     """What a span is of, and where."""
     return f"{span.kind} {span.attributes.get('db.system.name', '')}".strip()
+
+
+class Rates(BaseHTTPRequestHandler):
+    """An upstream that keeps what it is told of traces."""
+
+    told: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        """The same to everybody."""
+        self.told.append(self.headers["traceparent"])
+        body = b'{"rates": {"EUR": 0.92}}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_the_upstream_is_part_of_the_trace(service: Service, table: Table) -> None:
+    """Of a caller that is trusted, sampled or not."""
+    traces = {f"{number:032x}": "01" if number % 2 else "00" for number in range(1, 21)}
+    make = send("POST", "/items", {"name": "Lamp", "price": 10, "description": ""})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Rates)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with Ingest() as ingest, server:
+        settings = environment(
+            ingest,
+            HTTP_CLIENT_UPSTREAMS=f"rates=http://127.0.0.1:{server.server_port}",
+            TRACING_TRUST_CALLERS="true",
+        )
+        with service.processes(1, **settings) as (api,):
+            made = asyncio.run(ask(api.port, service.key, make))
+            path = f"/items/{made.json['id']}/price?currency=EUR"
+            for trace_id, flags in traces.items():
+                caller = f"traceparent: 00-{trace_id}-00f067aa0ba902b7-{flags}"
+                price = Request("GET", path, headers=(caller,))
+                answer = asyncio.run(ask(api.port, service.key, price))
+                assert answer.status == 200
+            until(lambda: len(ingest.named("GET rates")) == 10, "the sampled are recorded", 30)
+        server.shutdown()
+    assert [one[3:35] for one in Rates.told] == list(traces)
+    assert [one[-2:] for one in Rates.told] == list(traces.values())
+    assert {one.span_id for one in ingest.named("GET rates")} == {
+        one[36:52] for one in Rates.told if one.endswith("01")
+    }
+    table.add(
+        "The trace goes on in an upstream",
+        "a caller that is trusted, half of its traces sampled",
+        f"{len(traces)} requests",
+        f"0 of {len(traces)} without the trace's header, {len(ingest.named('GET rates'))} spans",
+    )
 
 
 def test_one_trace(service: Service, table: Table) -> None:

@@ -101,14 +101,45 @@ def test_dashboards_can_be_told_apart() -> None:
         assert len(places) == len(document["panels"])
 
 
-def test_promtool_accepts_all() -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
+def promtool(*arguments: str) -> None:
+    """Have promtool find that all is well."""
+    found = shutil.which("promtool")
+    if found is None:
         missing("promtool is not installed")
+    done = subprocess.run([found, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SUCCESS" in done.stdout
+
+
+def test_promtool_accepts_all() -> None:
     for what, path in (("config", "prometheus.yaml"), ("rules", "alerts/*.yaml*")):
-        files = [str(file) for file in sorted(MONITORING.glob(path))]
-        done = subprocess.run(
-            [promtool, "check", what, *files], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "SUCCESS" in done.stdout
+        promtool("check", what, *(str(file) for file in sorted(MONITORING.glob(path))))
+
+
+def test_an_upstream_that_nobody_asks_any_more_is_no_alert(tmp_path: Path) -> None:
+    """Its circuit stays half open, as only a call can close it."""
+    state, calls = "http_client_breaker_state", "http_client_calls_total"
+    series = {
+        f'{state}{{upstream="left"}}': "2x8 1x200",
+        f'{calls}{{upstream="left"}}': "0+5x8 45x200",
+        f'{state}{{upstream="asked"}}': "2 1 2x200",
+        f'{calls}{{upstream="asked"}}': "0+5x200",
+    }
+    firing = 'ALERTS{alertname="CircuitOpen", alertstate="firing"}'
+    expected = {"5m": ("asked", "left"), "15m": ("asked",)}
+    test = {
+        "interval": "15s",
+        "input_series": [{"series": name, "values": value} for name, value in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": f"count by (upstream) ({firing})",
+                "eval_time": at,
+                "exp_samples": [{"labels": f'{{upstream="{u}"}}', "value": 1} for u in upstreams],
+            }
+            for at, upstreams in expected.items()
+        ],
+    }
+    rules = {"rule_files": [str(ALERTS["http_client"])], "tests": [test]}
+    file = tmp_path / "test.yaml"
+    file.write_text(yaml.safe_dump(rules))
+    promtool("test", "rules", str(file))

@@ -29,6 +29,8 @@ class Breaker:
     Every state has a number of its own, and an attempt that ends in a later one counts no more (as
     in sony/gobreaker). Each failed probe doubles the pause, which is shortened at random so that
     processes do not probe together.
+
+    changed: told of every state that an attempt leads to
     """
 
     def __init__(
@@ -37,7 +39,7 @@ class Breaker:
         changed: Callable[[State], None] = lambda state: None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self.state = State.CLOSED
+        self._state = State.CLOSED
         self._number = 0
         self._latest: deque[bool] = deque(maxlen=WINDOW)
         self._first_pause_s = self._pause_s = pause_s
@@ -46,45 +48,54 @@ class Breaker:
         self._clock = clock
 
     @property
+    def state(self) -> State:
+        """What it is now: half open as soon as the pause is over, also while nobody asks."""
+        return State.HALF_OPEN if self._probe_is_due else self._state
+
+    @property
+    def _probe_is_due(self) -> bool:
+        return self._state is State.OPEN and self._clock() >= self._until
+
+    @property
     def wait_s(self) -> int:
         """Whole seconds until it is worth trying again, at least 1."""
         return max(1, ceil(self._until - self._clock()))
 
     def admit(self) -> int | None:
         """The number to report the attempt's end under, or None if it must not be made."""
-        if self.state is State.OPEN and self._clock() >= self._until:
+        if self._probe_is_due:
             self._become(State.HALF_OPEN)
             return self._number
-        return self._number if self.state is State.CLOSED else None
+        return self._number if self._state is State.CLOSED else None
 
     def report(self, number: int, answered: bool | None) -> None:
         """How an attempt ended; None if it was given up, which says nothing of the upstream."""
         if number != self._number:
             return
-        if self.state is State.HALF_OPEN:
+        if self._state is State.HALF_OPEN:
             self._probed(answered)
         elif answered is not None:
             self._latest.append(answered)
             failed = self._latest.count(False)
             if len(self._latest) >= LEAST and failed >= OPENS_AT * len(self._latest):
-                self._open(self._first_pause_s)
+                self._open()
 
     def _probed(self, answered: bool | None) -> None:
         if answered is None:
-            self._open(0)  # the next one is the probe
+            self._become(State.OPEN)  # the pause is over: the next one is the probe
         elif answered:
             self._pause_s = self._first_pause_s
             self._latest.clear()
             self._become(State.CLOSED)
         else:
-            self._open(min(self._pause_s * 2, LONGEST_PAUSE_S))
+            self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+            self._open()
 
-    def _open(self, pause_s: float) -> None:
-        self._pause_s = pause_s or self._pause_s
-        self._until = self._clock() + pause_s * uniform(0.5, 1.0)  # noqa: S311
+    def _open(self) -> None:
+        self._until = self._clock() + self._pause_s * uniform(0.5, 1.0)  # noqa: S311
         self._become(State.OPEN)
 
     def _become(self, state: State) -> None:
-        self.state = state
+        self._state = state
         self._number += 1
         self._changed(state)

@@ -17,12 +17,14 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 class Call:
     """One request to an upstream. A hook may add headers.
 
-    ends_at: the deadline, on the clock of the event loop
-    attempt: which one it is, from 1
-    status:  of the answer to it, once there is one
+    base_url: of the upstream, from the settings; what a client has sent may be in `url`
+    ends_at:  the deadline, on the clock of the event loop
+    attempt:  which one it is, from 1
+    status:   of the answer to it, once there is one
     """
 
     upstream: str
+    base_url: str
     method: str
     url: str
     headers: dict[str, str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
+from contextlib import nullcontext
 from typing import Self
 
 from app.http_client.call import Hook
@@ -14,14 +15,13 @@ from app.http_client.upstream import Upstream
 class HttpClient(AbstractAsyncContextManager["HttpClient"]):
     """Everybody whom the service may ask, over one pool. Found by `service.get`.
 
-    `hooks` are entered around every attempt; add to them before the first one.
+    `watch` has a hook entered around every attempt.
     """
 
     def __init__(self, settings: HttpClientSettings) -> None:
-        self.hooks: list[Hook] = []
         self._transport = Transport(settings)
         self._upstreams = {
-            name: Upstream(name, url, settings, self._transport, self.hooks)
+            name: Upstream(name, url, settings, self._transport)
             for name, url in settings.upstreams.items()
         }
 
@@ -33,6 +33,10 @@ class HttpClient(AbstractAsyncContextManager["HttpClient"]):
     async def __aexit__(self, *_: object) -> None:
         """Close the pool."""
         await self._transport.__aexit__()
+
+    def watch(self, hook: Hook | None) -> None:
+        """Enter this around every attempt from now on, in the task that asks; None: nothing."""
+        self._transport.hook = hook or nullcontext
 
     def upstream(self, name: str) -> Upstream | None:
         """The upstream of this name; None when the settings have none, and what needs it is off."""

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from errno import errorcode
 from typing import ClassVar
 
 from app.http.errors import Unavailable
+
+
+def _kind(error: BaseException) -> str:
+    """`ClientConnectorError: ECONNREFUSED`, or the class alone where there is no number."""
+    number = error.errno if isinstance(error, OSError) else None
+    code = errorcode.get(number or 0)
+    return f"{type(error).__name__}: {code}" if code else type(error).__name__
 
 
 class NoAnswer(Unavailable):
@@ -13,6 +21,7 @@ class NoAnswer(Unavailable):
     outcome:  the value of the metric's label
     answered: whether the upstream is there all the same, for the circuit breaker
     again:    whether another attempt may do better
+    why:      what it came of, for the log: no text of others, which may hold the URL with its query
     """
 
     outcome: ClassVar[str]
@@ -20,8 +29,11 @@ class NoAnswer(Unavailable):
     again: ClassVar[bool] = False
     said: ClassVar[str]
 
-    def __init__(self, upstream: str, retry_after: int = 1) -> None:
+    def __init__(
+        self, upstream: str, retry_after: int = 1, cause: BaseException | None = None
+    ) -> None:
         super().__init__(f"{upstream} {self.said}.", retry_after)
+        self.why = _kind(cause) if cause else self.outcome
 
 
 class Unreachable(NoAnswer):

@@ -29,6 +29,7 @@ OUTCOMES = (
     *(f"{hundreds}xx" for hundreds in range(2, 6)),
     *(error.outcome for error in NoAnswer.__subclasses__()),
     "cancelled",
+    "error",
 )
 
 

@@ -57,7 +57,8 @@ class HttpClientSettings(Settings):
     pool_timeout_s: float = Field(default=1, gt=0)  # to wait while `concurrency` are under way
     connect_timeout_s: float = Field(default=1, gt=0)
     write_timeout_s: float = Field(default=5, gt=0)  # until the request is sent
-    read_timeout_s: float = Field(default=5, gt=0)  # until the next byte of the answer
+    # Until the next byte of the answer; a deadline that is shorter tells the breaker nothing.
+    read_timeout_s: float = Field(default=2, gt=0)
     concurrency: int = Field(default=20, ge=1, le=10_000)  # requests to one upstream at once
     max_body_bytes: int = Field(default=1_048_576, ge=0)  # of an answer, unpacked
     attempts: int = Field(default=3, ge=1, le=10)  # of one call, the first included

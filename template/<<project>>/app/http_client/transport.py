@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
+from contextlib import nullcontext
 from io import BytesIO
 from typing import Self
 
@@ -13,6 +14,7 @@ from yarl import URL
 from app.about import NAME
 from app.http_client.call import Answer
 from app.http_client.call import Call
+from app.http_client.call import Hook
 from app.http_client.errors import PastDeadline
 from app.http_client.errors import TooLarge
 from app.http_client.errors import TooSlow
@@ -25,11 +27,15 @@ KEEP_ALIVE_S = 4
 
 
 class Transport(AbstractAsyncContextManager["Transport"]):
-    """The connections. No redirects, no cookies, no proxy from the environment."""
+    """The connections. No redirects, no cookies, no proxy from the environment.
+
+    hook: entered around every attempt
+    """
 
     _session: aiohttp.ClientSession
 
     def __init__(self, settings: HttpClientSettings) -> None:
+        self.hook: Hook = nullcontext
         self._most = settings.max_body_bytes
         self._timeout = aiohttp.ClientTimeout(
             total=None,  # the call has a deadline
@@ -61,11 +67,15 @@ class Transport(AbstractAsyncContextManager["Transport"]):
 
     async def send(self, call: Call) -> Answer:
         """The answer, whatever its status; any other NoAnswer than Busy and CircuitOpen."""
-        try:
-            async with asyncio.timeout_at(call.ends_at):
-                return await self._exchange(call)
-        except TimeoutError:
-            raise PastDeadline(call.upstream) from None
+        call.status = None
+        with self.hook(call):
+            try:
+                async with asyncio.timeout_at(call.ends_at):
+                    answer = await self._exchange(call)
+            except TimeoutError:
+                raise PastDeadline(call.upstream) from None
+            call.status = answer.status
+            return answer
 
     async def _exchange(self, call: Call) -> Answer:
         try:
@@ -81,10 +91,11 @@ class Transport(AbstractAsyncContextManager["Transport"]):
                 return Answer(response.status, response.headers, await self._body(call, response))
             finally:
                 response.close()  # of no effect when all has been read
+        # not chained: what aiohttp says of an error may hold the URL with its query
         except TimeoutError as error:  # aiohttp's are both
-            raise TooSlow(call.upstream) from error
+            raise TooSlow(call.upstream, cause=error) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise Unreachable(call.upstream) from error
+            raise Unreachable(call.upstream, cause=error) from None
 
     async def _body(self, call: Call, response: aiohttp.ClientResponse) -> bytes:
         received = bytearray()

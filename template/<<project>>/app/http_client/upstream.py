@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from contextlib import ExitStack
 from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Any
@@ -22,16 +21,17 @@ from app.http_client.breaker import State
 from app.http_client.budget import RetryBudget
 from app.http_client.call import Answer
 from app.http_client.call import Call
-from app.http_client.call import Hook
 from app.http_client.errors import Busy
 from app.http_client.errors import CircuitOpen
 from app.http_client.errors import NoAnswer
-from app.http_client.pauses import pause_s
+from app.http_client.errors import PastDeadline
+from app.http_client.pauses import choose_pause
 from app.http_client.settings import HttpClientSettings
 from app.http_client.transport import Transport
 
 # Not now, and perhaps soon. 500 is not among them: it mostly fails again.
 TRY_AGAIN = frozenset({429, 502, 503, 504})
+LEAST_LEFT_S = 0.1  # with less, another attempt would be work for the upstream and no answer
 
 
 def _now() -> float:
@@ -55,13 +55,11 @@ class Upstream:
         base_url: str,
         settings: HttpClientSettings,
         transport: Transport,
-        hooks: Sequence[Hook],
     ) -> None:
         self.name = name
         self._base_url = base_url
         self._settings = settings
         self._transport = transport
-        self._hooks = hooks
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._budget = RetryBudget(settings.retry_ratio)
         self._breaker = Breaker(settings.breaker_pause_s, self._tell)
@@ -69,7 +67,7 @@ class Upstream:
         self._denied = metrics.RETRIES_DENIED.labels(name)
         self._in_flight = metrics.IN_FLIGHT.labels(name)
         self._duration = metrics.DURATION.labels(name)
-        metrics.BREAKER.labels(name).set(State.CLOSED)
+        metrics.BREAKER.labels(name).set_function(lambda: self._breaker.state)
         metrics.begin(name)
 
     async def request(
@@ -89,17 +87,19 @@ class Upstream:
         helps.
         """
         call = self._call(method, path, query, headers, json, deadline_s)
-        started, outcome = perf_counter(), "cancelled"
+        started, outcome = perf_counter(), "error"
         try:
             result = await self._repeat(call)
             outcome = _outcome(result)
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
         finally:
             metrics.CALLS.labels(self.name, outcome).inc()
             self._duration.observe(perf_counter() - started)
         if isinstance(result, NoAnswer):
             if call.attempt:
-                said = str(result.__cause__ or result)
-                log.warning("call_failed", upstream=self.name, outcome=outcome, error=said)
+                log.warning("call_failed", upstream=self.name, outcome=outcome, error=result.why)
             raise result
         return result
 
@@ -122,7 +122,7 @@ class Upstream:
             head["Content-Type"] = "application/json"
             body = msgspec.json.encode(json)
         ends_at = _now() + (deadline_s or self._settings.deadline_s)
-        return Call(self.name, method.upper(), url, head, body, ends_at)
+        return Call(self.name, self._base_url, method.upper(), url, head, body, ends_at)
 
     async def _repeat(self, call: Call) -> Answer | NoAnswer:
         """Attempts until one is final, or no other may follow it."""
@@ -131,7 +131,8 @@ class Upstream:
             result = await self._attempt(call)
             if not _worth_repeating(result):
                 return result
-            wait_s = pause_s(call.attempt, result.headers if isinstance(result, Answer) else {})
+            headers = result.headers if isinstance(result, Answer) else {}
+            wait_s = choose_pause(call.attempt, headers)
             if not self._may_repeat(call, wait_s):
                 return result
             await asyncio.sleep(wait_s)
@@ -140,7 +141,7 @@ class Upstream:
         if (
             not call.repeatable
             or call.attempt >= self._settings.attempts
-            or _now() + wait_s >= call.ends_at
+            or _now() + wait_s + LEAST_LEFT_S > call.ends_at
         ):
             return False
         if self._budget.withdraw():
@@ -173,24 +174,21 @@ class Upstream:
             self._slots.release()
 
     async def _observed(self, call: Call, number: int) -> Answer | NoAnswer:
-        """Send it, watched by the hooks, and tell the breaker how it went."""
-        call.attempt, call.status = call.attempt + 1, None
+        """Send it, and tell the breaker how it went."""
+        call.attempt += 1
         self._attempts.inc()
+        had_s = call.ends_at - _now()
         answered: bool | None = None
         try:
-            with ExitStack() as stack:
-                for hook in self._hooks:
-                    stack.enter_context(hook(call))
-                answer = await self._transport.send(call)
-                call.status = answer.status
+            answer = await self._transport.send(call)
             answered = answer.status < 500
             return answer
         except NoAnswer as error:
-            answered = error.answered
+            if not isinstance(error, PastDeadline) or had_s >= self._settings.read_timeout_s:
+                answered = error.answered  # else its caller had little time: that tells nothing
             return error
         finally:
             self._breaker.report(number, answered)
 
     def _tell(self, state: State) -> None:
-        metrics.BREAKER.labels(self.name).set(state)
         log.warning("circuit", upstream=self.name, state=state.name.lower())

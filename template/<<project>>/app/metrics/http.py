@@ -11,6 +11,8 @@ from starlette.types import Scope
 from starlette.types import Send
 from uvicorn.server import ServerState
 
+from app.http.methods import METHODS
+
 DURATION = Histogram(
     "http_request_duration_seconds",
     "Duration of HTTP requests in seconds",
@@ -24,9 +26,6 @@ def watch(state: ServerState) -> None:
     """Report the server's connections and requests whenever the metrics are read."""
     CONNECTIONS.set_function(lambda: len(state.connections))
     IN_PROGRESS.set_function(lambda: len(state.tasks))
-
-
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class MeasuredRequests:
@@ -60,7 +59,7 @@ class MeasuredRequests:
         key = (scope["method"], route, status)
         series = self._series.get(key)
         if series is None:
-            method = key[0] if key[0] in _METHODS else "other"
+            method = key[0] if key[0] in METHODS else "other"
             series = DURATION.labels(method, route, str(status))
             if method != "other":
                 self._series[key] = series

@@ -52,7 +52,7 @@ class CountedBatches(BatchSpanProcessor):
         self._counted = _CountedExporter(exporter, backend)
         self._most = settings.otel_bsp_max_queue_size
         batch = settings.otel_bsp_max_export_batch_size
-        super().__init__(self._counted, self._most, max_export_batch_size=batch)
+        super().__init__(self._counted, self._most, settings.otel_bsp_schedule_delay, batch)
         self._spans = SPANS.labels(backend)
         self._dropped = SPANS_DROPPED.labels(backend)
         self._given = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from opentelemetry import context
 from opentelemetry import trace
-from opentelemetry.context import Context
 from opentelemetry.trace import Span
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace import Status
@@ -16,12 +15,12 @@ from starlette.types import Scope
 from starlette.types import Send
 
 from app.auth import is_public
+from app.http.methods import METHODS
+from app.tracing.parents import NO_PARENT
+from app.tracing.parents import context_of
 from app.tracing.parents import parent_of
 from app.tracing.spans import failed
-from app.tracing.spans import present
-
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_NOTHING = Context()
+from app.tracing.spans import telemetry
 
 
 class TracedRequests:
@@ -41,24 +40,35 @@ class TracedRequests:
             return await self._app(scope, receive, send)
         if is_public(scope):
             # what stands here is of the request before this one on the same connection
-            context.attach(_NOTHING)
+            context.attach(NO_PARENT)
             return await self._app(scope, receive, send)
-        method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
-        parent = parent_of(scope["headers"]) if self._trust_callers else _NOTHING
-        span = present.tracer.start_span(method, parent, SpanKind.SERVER)
+        method = scope["method"] if scope["method"] in METHODS else "_OTHER"
+        span = self._begin(method, scope)
         # and not detached: the line of the log at the end of the request is to have the ids, too
-        context.attach(trace.set_span_in_context(span, _NOTHING))
+        context.attach(trace.set_span_in_context(span, NO_PARENT))
         sending = _watched(span, send) if span.is_recording() else send
         try:
             await self._app(scope, receive, sending)
         except Exception as error:
             failed(span, error)
-            present.report(error, _name(method, scope))
+            telemetry.report(error, _name(method, scope))
             raise
         finally:
             if span.is_recording():
                 _describe(span, method, scope)
             span.end()
+
+    def _begin(self, method: str, scope: Scope) -> Span:
+        """A span of the caller's trace, or the first one of a new trace, linked to the caller's.
+
+        Who may choose the id of a trace decides by it, too, whether the trace is recorded.
+        """
+        if self._trust_callers:
+            return telemetry.tracer.start_span(method, parent_of(scope["headers"]), SpanKind.SERVER)
+        span = telemetry.tracer.start_span(method, NO_PARENT, SpanKind.SERVER)
+        if span.is_recording() and (caller := context_of(scope["headers"])):
+            span.add_link(caller)
+        return span
 
 
 def _watched(span: Span, send: Send) -> Send:

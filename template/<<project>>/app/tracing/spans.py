@@ -22,7 +22,7 @@ type Attribute = str | bool | int | float
 
 
 @dataclass
-class Present:
+class Telemetry:
     """What this process traces with; nothing until `Tracing` opens, and after it has closed.
 
     tracer:         makes the spans
@@ -35,7 +35,7 @@ class Present:
     error_messages: bool = False
 
 
-present = Present()
+telemetry = Telemetry()
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def span(name: str, **attributes: Attribute) -> Iterator[Span]:
     if parent.get_span_context().is_valid and not parent.is_recording():
         yield parent  # of a trace that is not sampled
         return
-    with present.tracer.start_as_current_span(
+    with telemetry.tracer.start_as_current_span(
         name, attributes=attributes, record_exception=False, set_status_on_exception=False
     ) as made:
         try:
@@ -66,7 +66,7 @@ def failed(one: Span, error: BaseException) -> None:
     """Mark a span as failed by this. What the error says is told only if the settings allow it."""
     one.set_status(Status(StatusCode.ERROR))
     one.set_attribute("error.type", kind_of(error))
-    if present.error_messages:
+    if telemetry.error_messages:
         one.record_exception(error)
 
 

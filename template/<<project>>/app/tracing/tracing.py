@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from threading import Thread
-from types import TracebackType
 from typing import TYPE_CHECKING
 from typing import Self
 
@@ -14,15 +14,15 @@ from app.http.logs import log
 from app.service import Service
 from app.shutdown import ShutdownSettings
 from app.tracing.settings import TracingSettings
-from app.tracing.spans import Present
+from app.tracing.spans import Telemetry
 from app.tracing.spans import add_ids
-from app.tracing.spans import present
+from app.tracing.spans import telemetry
 
 if TYPE_CHECKING:
     from app.tracing.backends import Backends
 
 
-class Tracing:
+class Tracing(AbstractAsyncContextManager["Tracing"]):
     """Opens the backends that the settings name. Without any, nothing is imported or done."""
 
     def __init__(self, service: Service) -> None:
@@ -40,24 +40,19 @@ class Tracing:
             from app.tracing.backends import Backends
 
             self._backends = Backends(self._settings, self._service.core.environment)
-            present.tracer = self._backends.tracer
-            present.report = self._backends.report or present.report
-            present.error_messages = self._settings.tracing_error_messages
+            telemetry.tracer = self._backends.tracer
+            telemetry.report = self._backends.report or telemetry.report
+            telemetry.error_messages = self._settings.tracing_error_messages
             additions.append(add_ids)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Send what waits, for at most SHUTDOWN_DRAIN_S and half of what is left of the end."""
         if self._backends is None:
             return
         additions.remove(add_ids)
-        nothing = Present()
-        present.tracer, present.report = nothing.tracer, nothing.report
+        nothing = Telemetry()
+        telemetry.tracer, telemetry.report = nothing.tracer, nothing.report
         backends, drain_s = self._backends, self._service.settings(ShutdownSettings).drain_s
         seconds = max(0.0, min(drain_s, self._service.seconds_left() / 2))
         if not await _within(seconds, lambda: backends.close(seconds)):

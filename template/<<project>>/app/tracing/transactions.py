@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +19,8 @@ from opentelemetry.trace import StatusCode
 from opentelemetry.trace import format_span_id
 from opentelemetry.trace import format_trace_id
 
-# What one transaction may hold, and what is held until their first spans end.
+# What one transaction may hold, and what is held until their first spans end; of so many that were
+# sent the ids are known, too.
 MOST_SPANS = 1000
 MOST_HELD = 10_000
 
@@ -32,7 +32,8 @@ _OPERATIONS = {
 
 
 class Transactions(SpanExporter):
-    """Gathers the spans of a trace until its first one here has ended.
+    """Gathers the spans of a trace until its first one here has ended; what ends later, such as a
+    task that outlives its request, is in no transaction.
 
     capture: sends a transaction
     common:  what the head of each says beside its trace
@@ -45,12 +46,15 @@ class Transactions(SpanExporter):
         self._common = common
         self._held: OrderedDict[int, list[ReadableSpan]] = OrderedDict()
         self._count = 0
+        self._gone: OrderedDict[int, None] = OrderedDict()  # ids of spans that are no longer held
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Called by the one thread of the processor, in the order in which the spans ended."""
         for span in spans:
             if span.parent is None or span.parent.is_remote:
                 self._capture(self._transaction(span))
+            elif span.parent.span_id in self._gone:
+                self._take(span)
             else:
                 self._hold(span)
         return SpanExportResult.SUCCESS
@@ -61,22 +65,26 @@ class Transactions(SpanExporter):
         while self._count > MOST_HELD:  # what waits longest: its first span was dropped, or is slow
             self._count -= len(self._held.popitem(last=False)[1])
 
-    def _below(self, first: ReadableSpan) -> Iterator[ReadableSpan]:
+    def _take(self, first: ReadableSpan) -> list[ReadableSpan]:
         """The spans that this one has led to, no longer held; others of the trace stay."""
         held = self._held.pop(first.context.trace_id, [])
-        above, others = {first.context.span_id}, []
+        above, below, others = {first.context.span_id}, [], []
         for span in reversed(held):  # who ends later is above
             if span.parent and span.parent.span_id in above:
                 above.add(span.context.span_id)
-                self._count -= 1
-                yield span
+                below.append(span)
             else:
                 others.append(span)
         if others:
             self._held[first.context.trace_id] = others[::-1]
+        self._count -= len(below)
+        self._gone.update(dict.fromkeys(above))
+        while len(self._gone) > MOST_HELD:
+            self._gone.popitem(last=False)
+        return below
 
     def _transaction(self, first: ReadableSpan) -> dict[str, Any]:
-        below = list(self._below(first))[:MOST_SPANS]
+        below = self._take(first)[:MOST_SPANS]
         trace = _described(first)
         trace_id = trace["trace_id"]
         times = {name: trace.pop(name) for name in ("start_timestamp", "timestamp")}

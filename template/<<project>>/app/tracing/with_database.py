@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import AbstractAsyncContextManager
 from time import time_ns
-from types import TracebackType
 from typing import Self
 
 from opentelemetry import trace
@@ -15,21 +15,30 @@ from app.database import Database
 from app.pattern import Pattern
 from app.service import Service
 from app.tracing.spans import failed
-from app.tracing.spans import present
+from app.tracing.spans import telemetry
 from app.tracing.tracing import Tracing
 
 # Of the SQL of a session so much is sent, and of what stands in it as it is, nothing.
 LONGEST_SQL = 2000
-# In this order: E'it\\'s', 'it''s', $tag$it's$tag$, 12.5e3; what is cut off goes on to the end.
-_LITERAL = re.compile(
-    r"\b[eE]'(?:[^'\\]|\\.|'')*(?:'|$)|'(?:[^']|'')*(?:'|$)|\$(\w*)\$.*?(?:\$\1\$|$)"
-    r"|(?<![\w$.])\d[\w.]*",
-    re.DOTALL,
+# What is cut off goes on to the end, and so does a comment that has another one in it.
+_TOKEN = re.compile(
+    r"""
+    (?P<name> "(?:[^"]|"")*(?:"|\Z) )               # "o'brien"
+    | (?P<comment>
+        --[^\n]*                                    # -- it's
+        | /\*(?:(?!/\*|\*/).)*\*/ | /\*.*          # /* it's */
+      )
+    | \b[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)           # E'it\'s'
+    | '(?:[^']|'')*(?:'|\Z)                         # 'it''s'
+    | (?<![\w$])\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)  # $tag$it's$tag$
+    | (?<![\w$.])\d[\w.]*                          # 12.5e3
+    """,
+    re.DOTALL | re.VERBOSE,
 )
 _OPERATION = re.compile(r"\s*([A-Za-z]{1,20})")
 
 
-class TracedQueries:
+class TracedQueries(AbstractAsyncContextManager["TracedQueries"]):
     """While it is open, each query of a request or job that is recorded has a span."""
 
     def __init__(self, database: Database) -> None:
@@ -39,12 +48,7 @@ class TracedQueries:
         self._database.watch(record)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._database.watch(None)
 
 
@@ -60,10 +64,11 @@ def record(name: str, sql: str | None, seconds: float, ok: bool) -> None:
     if sql is None:
         attributes["db.query.summary"] = name
     else:
-        found = _OPERATION.match(sql)
+        text = without_literals(sql)
+        found = _OPERATION.match(text)
         name = found[1].upper() if found else "SQL"
-        attributes |= {"db.operation.name": name, "db.query.text": without_literals(sql)}
-    span = present.tracer.start_span(
+        attributes |= {"db.operation.name": name, "db.query.text": text}
+    span = telemetry.tracer.start_span(
         name, kind=SpanKind.CLIENT, attributes=attributes, start_time=ended - int(seconds * 1e9)
     )
     error = None if ok else sys.exception()
@@ -73,12 +78,19 @@ def record(name: str, sql: str | None, seconds: float, ok: bool) -> None:
 
 
 def without_literals(sql: str) -> str:
-    """SQL whose strings and numbers are `?`, cut to LONGEST_SQL; parameters have no values in it.
+    """SQL whose strings and numbers are `?`, without comments, cut to LONGEST_SQL; parameters have
+    no values in it.
 
-    >>> without_literals("SELECT a1 FROM t WHERE b = 'x''y' AND c = $1 LIMIT 10")
+    >>> without_literals("SELECT a1 FROM t WHERE b = 'x''y' AND c = $1 LIMIT 10 -- it's all")
     'SELECT a1 FROM t WHERE b = ? AND c = $1 LIMIT ?'
     """
-    return _LITERAL.sub("?", sql[: 2 * LONGEST_SQL])[:LONGEST_SQL]
+    return _TOKEN.sub(_blanked, sql[: 2 * LONGEST_SQL]).strip()[:LONGEST_SQL]
+
+
+def _blanked(token: re.Match[str]) -> str:
+    if token["name"]:
+        return token[0]
+    return " " if token["comment"] else "?"
 
 
 def _resources(service: Service) -> list[TracedQueries]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any
 from typing import Self
 
 from opentelemetry import trace
-from opentelemetry.context import Context
 from opentelemetry.trace import Span
 from opentelemetry.trace import SpanKind
 
@@ -18,14 +17,15 @@ from app.queue import Kind
 from app.queue import Queue
 from app.queue.attempt import Attempt
 from app.service import Service
+from app.tracing.parents import NO_PARENT
 from app.tracing.parents import extract
 from app.tracing.spans import failed
-from app.tracing.spans import present
+from app.tracing.spans import telemetry
 from app.tracing.spans import traceparent
 from app.tracing.tracing import Tracing
 
 
-class TracedJobs:
+class TracedJobs(AbstractAsyncContextManager["TracedJobs"]):
     """While it is open, the trace is stored with each job, and each attempt has a span in it.
 
     A job that was enqueued outside of any trace begins one.
@@ -39,12 +39,7 @@ class TracedJobs:
         self._queue.enqueuing, self._queue.attempting = enqueuing, attempting
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._queue.enqueuing, self._queue.attempting = self._before
 
 
@@ -54,7 +49,7 @@ def enqueuing(kind: Kind[Any]) -> Iterator[str | None]:
     if not trace.get_current_span().is_recording():
         yield traceparent()
         return
-    with present.tracer.start_as_current_span(
+    with telemetry.tracer.start_as_current_span(
         f"send {kind.name}",
         kind=SpanKind.PRODUCER,
         attributes=_attributes("send", kind),
@@ -72,9 +67,9 @@ def enqueuing(kind: Kind[Any]) -> Iterator[str | None]:
 def attempting(attempt: Attempt) -> Iterator[None]:
     """Around an attempt at a job. The error of the last one is reported, others are tried again."""
     kind, stored = attempt.handler.kind, attempt.row["context"]
-    span = present.tracer.start_span(
+    span = telemetry.tracer.start_span(
         f"process {kind.name}",
-        extract({"traceparent": stored}) if stored else Context(),
+        extract({"traceparent": stored}) if stored else NO_PARENT,
         SpanKind.CONSUMER,
         {
             **_attributes("process", kind),
@@ -95,7 +90,7 @@ def _judge(span: Span, attempt: Attempt) -> None:
     if attempt.cause:
         failed(span, attempt.cause)
         if attempt.last:
-            present.report(attempt.cause, f"process {attempt.handler.kind.name}")
+            telemetry.report(attempt.cause, f"process {attempt.handler.kind.name}")
 
 
 def _attributes(operation: str, kind: Kind[Any]) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
-from types import TracebackType
 from typing import Any
 from typing import Self
 
@@ -18,11 +18,11 @@ from app.redis import Argument
 from app.redis import RedisClient
 from app.service import Service
 from app.tracing.spans import failed
-from app.tracing.spans import present
+from app.tracing.spans import telemetry
 from app.tracing.tracing import Tracing
 
 
-class TracedCommands:
+class TracedCommands(AbstractAsyncContextManager["TracedCommands"]):
     """While it is open, each command of a request or job that is recorded has a span."""
 
     def __init__(self, redis: RedisClient) -> None:
@@ -32,12 +32,7 @@ class TracedCommands:
         self._redis.watcher = record
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._redis.watcher = None
 
 
@@ -47,7 +42,7 @@ def record(command: Sequence[Argument], reply: Future[Any]) -> None:
         return
     name = str(command[0])
     attributes = {"db.system.name": "redis", "db.operation.name": name}
-    span = present.tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
+    span = telemetry.tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
     reply.add_done_callback(partial(_end, span))
 
 

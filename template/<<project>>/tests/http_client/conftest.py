@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from app.http_client import Hook
 from app.http_client import HttpClient
 from app.http_client import HttpClientSettings
 from app.http_client import Upstream
@@ -44,11 +45,11 @@ async def connect(remote: Flaky) -> AsyncIterator[Connect]:
     """Makes a client of it with these settings; its name, and so its metrics, are its own."""
     async with AsyncExitStack() as stack:
 
-        async def connected(url: str = "", hooks: Any = (), **settings: Any) -> Upstream:
+        async def connected(url: str = "", hook: Hook | None = None, **settings: Any) -> Upstream:
             name = f"u{token_hex(4)}"
             chosen = HttpClientSettings(upstreams={name: url or remote.url}, **settings)
             client = await stack.enter_async_context(HttpClient(chosen))
-            client.hooks.extend(hooks)
+            client.watch(hook)
             upstream = client.upstream(name)
             assert upstream
             return upstream

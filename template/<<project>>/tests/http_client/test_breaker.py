@@ -91,6 +91,15 @@ def test_one_probe_and_no_second(breaker: Breaker, clock: Clock) -> None:
     assert state(breaker) == "HALF_OPEN"
 
 
+def test_it_is_half_open_after_the_pause_also_when_nobody_asks(
+    breaker: Breaker, clock: Clock
+) -> None:
+    fail(breaker)
+    assert state(breaker) == "OPEN"
+    clock.now += PAUSE_S
+    assert state(breaker) == "HALF_OPEN"
+
+
 def test_a_good_probe_closes(breaker: Breaker, clock: Clock) -> None:
     fail(breaker)
     clock.now += PAUSE_S
@@ -116,7 +125,7 @@ def test_a_probe_that_is_given_up_lets_the_next_one_probe(breaker: Breaker, cloc
     fail(breaker)
     clock.now += PAUSE_S
     assert attempt(breaker, None)
-    assert state(breaker) == "OPEN"
+    assert state(breaker) == "HALF_OPEN"
     assert attempt(breaker, True)
     assert state(breaker) == "CLOSED"
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from contextlib import contextmanager
 from time import monotonic
+from traceback import format_exception
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.http.errors import Unavailable
 from app.http_client import Call
@@ -29,6 +32,7 @@ from tests.http_client.flaky import Flaky
 pytestmark = pytest.mark.anyio
 
 ROOM_S = 2.0  # what a busy machine may take besides
+SECRET = "hunter2"
 
 
 async def test_a_call(remote: Flaky, connect: Connect) -> None:
@@ -161,6 +165,33 @@ async def test_the_deadline_holds_for_all_attempts_together(
     assert 2 <= len(remote.received) <= 3
 
 
+@pytest.mark.parametrize("act", ["close", b"nonsense\r\n\r\n", "hang", "refused"])
+async def test_a_query_is_not_logged(remote: Flaky, connect: Connect, act: str | bytes) -> None:
+    remote.then = act
+    upstream = await connect(
+        "http://127.0.0.1:1" if act == "refused" else "", read_timeout_s=0.2, attempts=1
+    )
+    with capture_logs() as lines, pytest.raises(NoAnswer) as raised:
+        await upstream.request("GET", query={"key": SECRET})
+    [line] = lines
+    assert line["event"] == "call_failed"
+    assert line["error"].isascii()
+    assert line["error"].split(":")[0].endswith(("Error", "Disconnected"))
+    assert (line["error"].endswith(": ECONNREFUSED")) is (act == "refused")
+    assert SECRET not in str(line)
+    assert SECRET not in "".join(format_exception(raised.value))
+
+
+async def test_what_nobody_expected_is_an_error(connect: Connect) -> None:
+    def broken(_: Call) -> AbstractContextManager[None]:
+        raise LookupError
+
+    upstream = await connect(hook=broken)
+    with pytest.raises(LookupError):
+        await upstream.request("GET")
+    assert (outcomes(upstream, "error"), outcomes(upstream, "cancelled")) == (1, 0)
+
+
 @pytest.mark.parametrize("act", ["endless", "bomb"])
 async def test_no_more_is_held_than_may_be(remote: Flaky, connect: Connect, act: str) -> None:
     remote.then = act
@@ -227,10 +258,10 @@ class Watching:
         self.seen.append((call.attempt, call.status))
 
 
-async def test_hooks_see_every_attempt(remote: Flaky, connect: Connect) -> None:
+async def test_a_hook_sees_every_attempt(remote: Flaky, connect: Connect) -> None:
     remote.script = ["close", BROKEN]
     hook = Watching()
-    upstream = await connect(hooks=[hook])
+    upstream = await connect(hook=hook)
     assert (await upstream.request("GET")).status == 500
     assert hook.seen == [(1, "unreachable"), (2, 500)]
     assert [one.headers["x-attempt"] for one in remote.received] == ["attempt-1", "attempt-2"]

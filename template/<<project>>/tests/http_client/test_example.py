@@ -7,6 +7,8 @@ import pytest
 from fastapi import FastAPI
 
 from app.http import errors
+from app.http_client import HttpClientSettings
+from app.http_client.example import PATIENCE_S
 from app.http_client.example import add_price
 from app.http_client.upstream import Upstream
 from tests.http_client.conftest import Connect
@@ -25,6 +27,11 @@ async def test_a_price_by_the_stub(client: httpx2.AsyncClient) -> None:
     assert (await client.get(path, params={"currency": "XXX"})).status_code == 404
     assert (await client.get(path, params={"currency": "eur"})).status_code == 422
     assert (await client.get("/items/999/price", params={"currency": "EUR"})).status_code == 404
+
+
+def test_the_route_waits_for_longer_than_the_read_timeout() -> None:
+    """Else an upstream that hangs would never open the circuit."""
+    assert HttpClientSettings().read_timeout_s < PATIENCE_S
 
 
 class Items:

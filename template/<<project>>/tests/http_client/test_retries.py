@@ -164,6 +164,7 @@ async def test_an_outage_opens_the_circuit_and_its_end_closes_it(
     assert len(remote.received) == before, "nothing reaches it"
 
     await asyncio.sleep(0.4)
+    assert measured(upstream, "breaker_state") == 1, "also while nobody asks"
     remote.delay_s = 0.1
     results = await asyncio.gather(
         *(upstream.request("GET") for _ in range(50)), return_exceptions=True
@@ -196,13 +197,35 @@ async def test_a_retry_meets_the_open_circuit_and_ends(remote: Flaky, connect: C
     assert len(remote.received) == before + 2
 
 
-async def test_hanging_past_the_deadline_opens_it_too(remote: Flaky, connect: Connect) -> None:
-    remote.then = "hang"
-    upstream = await connect(read_timeout_s=60)
+async def test_dripping_past_the_deadline_opens_it_too(remote: Flaky, connect: Connect) -> None:
+    remote.then = "drip"
+    upstream = await connect(read_timeout_s=0.4)
     await asyncio.gather(
-        *(upstream.request("GET", deadline_s=0.2) for _ in range(12)), return_exceptions=True
+        *(upstream.request("GET", deadline_s=0.8) for _ in range(12)), return_exceptions=True
     )
     assert measured(upstream, "breaker_state") == 2
+
+
+async def test_the_impatient_do_not_open_it(remote: Flaky, connect: Connect) -> None:
+    """An upstream that is well, and callers who wait for less time than it needs."""
+    remote.delay_s = 0.2
+    upstream = await connect()
+    await asyncio.gather(
+        *(upstream.request("GET", deadline_s=0.05) for _ in range(12)), return_exceptions=True
+    )
+    assert measured(upstream, "calls_total", outcome="deadline") == 12
+    assert measured(upstream, "breaker_state") == 0
+    assert (await upstream.request("GET")).status == 200
+
+
+async def test_no_retry_begins_with_next_to_nothing_left(
+    remote: Flaky, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.http_client.upstream.LEAST_LEFT_S", 10)
+    remote.then = BUSY
+    upstream = await connect()
+    assert (await upstream.request("GET", deadline_s=9)).status == 503
+    assert len(remote.received) == 1
 
 
 async def test_a_client_that_goes_away_is_not_the_upstreams_fault(

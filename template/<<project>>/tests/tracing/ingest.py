@@ -25,7 +25,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 @dataclass(frozen=True)
 class Span:
-    """A span as the collector got it; ids in hexadecimal, the parent's is empty for a first one."""
+    """A span as the collector got it; ids in hexadecimal, the parent's is empty for a first one.
+
+    links: `{trace_id}-{span_id}`, and `-{tracestate}` where there is one
+    """
 
     name: str
     kind: str
@@ -37,6 +40,7 @@ class Span:
     failed: bool
     seconds: float
     events: tuple[str, ...]
+    links: tuple[str, ...]
 
 
 class Ingest:
@@ -141,11 +145,16 @@ def _spans(request: ExportTraceServiceRequest) -> list[Span]:
             failed=span.status.code == Status.STATUS_CODE_ERROR,
             seconds=(span.end_time_unix_nano - span.start_time_unix_nano) / 1e9,
             events=tuple(event.name for event in span.events),
+            links=tuple(_described(link) for link in span.links),
         )
         for of_resource in request.resource_spans
         for of_scope in of_resource.scope_spans
         for span in of_scope.spans
     ]
+
+
+def _described(link: Message.Link) -> str:
+    return "-".join(filter(None, (link.trace_id.hex(), link.span_id.hex(), link.trace_state)))
 
 
 def _values(attributes: Any) -> dict[str, Any]:

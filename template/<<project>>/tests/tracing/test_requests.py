@@ -28,6 +28,9 @@ pytestmark = pytest.mark.anyio
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 CALLER = (b"traceparent", f"00-{TRACE}-{PARENT}-01".encode())
 UNSAMPLED = (b"traceparent", f"00-{TRACE}-{PARENT}-00".encode())
+# By this id, whatever the rate, a sampler would have the trace recorded.
+LEAST = f"{1:032x}"
+ALWAYS = (b"traceparent", f"00-{LEAST}-{PARENT}-01".encode())
 # Named here, because the code around a failure is sent.
 PASSWORD, MAIL, ADDRESS = "hunter2", "alice@example.org", "192.0.2.1"
 AGENT, TENANT = "spy/1.0", "evil-tenant"
@@ -104,7 +107,8 @@ async def test_either_backend_alone(open_service: Open, ingest: Ingest, alone: s
 
 
 async def test_the_trace_of_a_caller_goes_on(open_service: Open, ingest: Ingest) -> None:
-    async with open_service(OTEL_TRACES_SAMPLER_ARG="0") as traced:
+    settings = {"OTEL_TRACES_SAMPLER_ARG": "0", "TRACING_TRUST_CALLERS": "true"}
+    async with open_service(**settings) as traced:
         add_routes(traced)
         for caller in (CALLER, UNSAMPLED, (b"traceparent", b"00-zz-1-01")):
             answer = await call(traced.app, path="/things/7", headers=[*ME, caller])
@@ -117,12 +121,37 @@ async def test_the_trace_of_a_caller_goes_on(open_service: Open, ingest: Ingest)
 async def test_a_caller_who_is_not_trusted_decides_nothing(
     open_service: Open, ingest: Ingest
 ) -> None:
-    settings = {"OTEL_TRACES_SAMPLER_ARG": "0", "TRACING_TRUST_CALLERS": "false"}
-    async with open_service(**settings) as traced:
+    """Anybody, as long as the settings do not say otherwise."""
+    async with open_service(OTEL_TRACES_SAMPLER_ARG="0") as traced:
         add_routes(traced)
-        answer = await call(traced.app, path="/things/7", headers=[*ME, CALLER])
-    assert answer.json()[3:35] != TRACE
+        for caller in (CALLER, ALWAYS):
+            answer = await call(traced.app, path="/things/7", headers=[*ME, caller])
+            assert answer.json()[3:35] not in (TRACE, LEAST)
+            await call(traced.app, path="/things/7", headers=[caller])
+    assert (ingest.spans, ingest.transactions) == ([], [])
+
+
+async def test_nobody_else_chooses_what_is_in_the_tenth(open_service: Open, ingest: Ingest) -> None:
+    """Samplers go by the id of a trace: this one would be recorded at any rate."""
+    async with open_service(OTEL_TRACES_SAMPLER_ARG="0.000001") as traced:
+        add_routes(traced)
+        for _ in range(50):
+            await call(traced.app, path="/things/7", headers=[*ME, ALWAYS])
     assert ingest.spans == []
+
+
+async def test_a_trace_of_our_own_is_linked_to_the_callers(
+    open_service: Open, ingest: Ingest
+) -> None:
+    state = (b"tracestate", f"tenant={TENANT}".encode())
+    async with open_service() as traced:
+        add_routes(traced)
+        for caller in ([CALLER, state], [UNSAMPLED], [(b"traceparent", b"00-zz-1-01")], []):
+            await call(traced.app, path="/things/7", headers=[*ME, *caller])
+    requests = ingest.named("GET /things/{thing}")
+    assert [one.links for one in requests] == [(f"{TRACE}-{PARENT}",)] * 2 + [()] * 2
+    assert TRACE not in {one.trace_id for one in requests}
+    assert {one.parent_id for one in requests} == {""}
 
 
 async def test_refusals_and_failures(open_service: Open, ingest: Ingest) -> None:
@@ -165,7 +194,8 @@ async def test_health_is_not_traced(open_service: Open, ingest: Ingest) -> None:
 async def test_a_failure_is_an_event_with_the_trace_also_when_that_is_not_sampled(
     open_service: Open, ingest: Ingest
 ) -> None:
-    async with open_service(OTEL_TRACES_SAMPLER_ARG="0") as traced:
+    settings = {"OTEL_TRACES_SAMPLER_ARG": "0", "TRACING_TRUST_CALLERS": "true"}
+    async with open_service(**settings) as traced:
         add_routes(traced)
         await call(traced.app, "POST", "/fails/7", headers=[*ME, UNSAMPLED])
         await call(traced.app, path="/busy", headers=[*ME, UNSAMPLED])
@@ -235,7 +265,7 @@ async def test_what_is_personal_is_not_sent(open_service: Open, ingest: Ingest) 
         (b"referer", f"http://x/?q={PASSWORD}".encode()),
         CALLER,
     ]
-    async with open_service() as traced:
+    async with open_service(TRACING_TRUST_CALLERS="true") as traced:
         add_routes(traced)
 
         @traced.api.post("/chained")

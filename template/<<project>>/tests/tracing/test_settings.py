@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from opentelemetry.util.re import parse_env_headers
 
 from app.settings import SettingsError
 from app.settings import load_settings
@@ -75,6 +76,10 @@ def test_with_somebody_it_is(servers: dict[str, str]) -> None:
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"),
         ("OTEL_TRACES_SAMPLER", "always_on", "parentbased_traceidratio"),
         ("OTEL_TRACES_SAMPLER_ARG", "1.5", "less than or equal to 1"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "key@secret", "does not look like name=value"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", 'x=key@secret,"', "does not look like name=value"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "soon", "valid integer"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "0", "greater than or equal to 1"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "100", "greater than or equal to 512"),
     ],
 )
@@ -87,3 +92,15 @@ def test_what_is_wrong_is_said(
     assert f"{name} is not usable" in str(refused.value)
     assert said in str(refused.value)
     assert "key@s" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "value", ["api-key=key@secret==", "x-team=a, authorization=Bearer%20secret", "a=Basic secret"]
+)
+def test_headers_are_taken_as_opentelemetry_reads_them(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", value)
+    settings = load_settings([TracingSettings])[TracingSettings]
+    assert "secret" not in repr(settings)
+    assert len(parse_env_headers(value, liberal=True)) == value.count(",") + 1

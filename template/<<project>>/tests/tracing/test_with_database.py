@@ -91,6 +91,17 @@ def test_no_string_is_left_whatever_it_holds(said: str) -> None:
         ("SELECT 1, -2, 3.5e10, 0xff, a1, b.c2", "SELECT ?, -?, ?, ?, a1, b.c2"),
         ("SELECT E'it\\'s', 'open", "SELECT ?, ?"),
         ("SELECT $tag$open", "SELECT ?"),
+        ("/* it's */ SELECT 'secret'", "SELECT ?"),
+        ("-- it's\nSELECT 'secret' -- it's 5", "SELECT ?"),
+        ("SELECT 1 /* a /* it's */ b */ , 'secret'", "SELECT ?"),
+        ("SELECT/* it's", "SELECT"),
+        ("SELECT '--', '/*', 'secret'", "SELECT ?, ?, ?"),
+        (
+            """SELECT "o'brien", 'secret', "a""1'", 'secret'""",
+            """SELECT "o'brien", ?, "a""1'", ?""",
+        ),
+        ("SELECT a$b$, 'it''s c$b$ secret'", "SELECT a$b$, ?"),
+        ("SELECT $1$2, 'it''s $1$2 secret'", "SELECT $1$2, ?"),
     ],
 )
 def test_other_literals(sql: str, sent: str) -> None:
