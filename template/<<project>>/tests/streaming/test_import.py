@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from app.streaming import importing
+from app.streaming.gzip import MOST_AT_ONCE
 from app.streaming.rows import MOST_TOLD
 from app.streaming.upload import uploaded
 from tests.http.asgi import call
@@ -105,6 +106,25 @@ async def test_of_many_bad_rows_some_are_told_and_the_rest_is_not_read(shop: Sho
     assert (len(answer.json()["errors"]), answer.json()["bad"]) == (MOST_TOLD, MOST_TOLD)
     imported, told = (await shop.post(*parts, b"bag,1\n", skip=True)).json()
     assert (imported, len(told)) == (1, MOST_TOLD)
+
+
+async def test_bad_rows_that_are_skipped_have_an_end(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "MOST_BAD", 200)
+    file = HEAD + rows(MANY)
+    answer = await shop.post(file, b"x\n" * 200, b"hat,1\n", skip=True)
+    assert answer.json()[0] == MANY + 1
+    answer = await shop.post(file, b"x\n" * 201, b"bag,1\n", skip=True)
+    assert (answer.status, answer.json()["detail"]) == (422, "Bad rows: over 200.")
+    assert len(await shop.rows()) == MANY + 1
+
+
+async def test_why_nothing_was_imported_is_told_also_when_rows_are_not(shop: Shop) -> None:
+    answer = await shop.post(HEAD + b"x\n" * MOST_TOLD + b'"hat', skip=True)
+    detail = f"Line {MOST_TOLD + 2}: A quote is opened and never closed."
+    assert (answer.status, answer.json()["detail"]) == (422, detail)
+    assert (await shop.post(HEAD + b"x\n")).json()["detail"] == "Bad rows: 1 or more."
 
 
 @pytest.mark.parametrize("skip", [False, True])
@@ -214,3 +234,30 @@ async def test_a_part_is_read_when_the_one_before_is_used(shop: Shop) -> None:
         assert await anext(parts) == b"x" * 10
         assert asked == number
     await parts.aclose()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+async def test_others_have_their_turn_within_a_part(shop: Shop, packed: bool) -> None:
+    """Blank and bad rows take 1 to 2 µs a byte."""
+    file = HEAD + b"x\n" * 30_000
+
+    class Sends:
+        headers = {"content-type": "text/csv", "content-encoding": "gzip" if packed else ""}  # noqa: RUF012
+
+        async def receive(self) -> Any:
+            return {"type": "http.request", "body": gzip.compress(file) if packed else file}
+
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    found = [part async for part in uploaded(Sends(), shop.streams.settings)]  # type: ignore[arg-type]
+    task.cancel()
+    assert b"".join(found) == file
+    assert max(map(len, found)) <= MOST_AT_ONCE <= 8_192
+    assert turns >= len(found)
