@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import replace
-from functools import partial
 
 import pytest
 
@@ -138,19 +137,6 @@ async def test_a_cache_may_have_bounds_of_its_own(name: str) -> None:
         await local.get(n, Source(n).load)
     assert counted("entries", name) == 2
     assert evicted(name) == {"count": 3}
-
-
-async def test_a_load_that_waits_for_itself_is_an_error(local: Objects) -> None:
-    needs = {"a": "b", "b": "c", "c": "a", "d": "d"}
-
-    async def ask(key: str) -> object:
-        return await local.get(key, partial(ask, needs[key]))
-
-    async with asyncio.timeout(5):
-        for key in ("a", "d", "a"):
-            with pytest.raises(RecursionError):
-                await ask(key)
-        assert await local.get("a", Source().load) == b"value"
 
 
 async def test_an_error_that_is_falsy_is_one(local: Objects) -> None:

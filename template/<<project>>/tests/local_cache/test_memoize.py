@@ -10,7 +10,6 @@ import pytest
 
 from app.local_cache import memoize
 from tests.local_cache.conftest import Clock
-from tests.local_cache.conftest import Unmeasurable
 from tests.local_cache.conftest import counted
 from tests.local_cache.conftest import evicted
 
@@ -222,17 +221,6 @@ def test_an_async_function_in_disguise_is_refused(name: str) -> None:
             disguised(1)
 
 
-@pytest.mark.anyio
-async def test_a_coroutine_that_awaits_itself_is_an_error(name: str) -> None:
-    @memoize(name)
-    async def function(n: int) -> int:
-        return await function(1 - n)
-
-    async with asyncio.timeout(5):
-        with pytest.raises(RecursionError):
-            await function(1)
-
-
 def test_types_are_told_apart_as_arguments_and_not_within_them(name: str) -> None:
     calls = []
 
@@ -243,23 +231,3 @@ def test_types_are_told_apart_as_arguments_and_not_within_them(name: str) -> Non
     for value in (1, True, (1,), (True,), 0.0, -0.0):
         function(value)
     assert calls == [1, True, (1,), 0.0]
-
-
-def test_nobody_waits_for_what_cannot_be_kept(name: str) -> None:
-    loading, asked = Event(), Event()
-
-    @memoize(name)
-    def function() -> object:
-        loading.set()
-        asked.wait(5)
-        return Unmeasurable()
-
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(function)
-        assert loading.wait(5)
-        second = pool.submit(function)
-        sleep(0.1)
-        asked.set()
-        with pytest.raises(TypeError, match="of no size"):
-            first.result(5)
-        assert isinstance(second.result(5), Unmeasurable)
