@@ -93,7 +93,8 @@ class Cache:
     async def peek(self, key: str) -> tuple[bool, bytes | None]:
         """Whether Redis has a value of the key that is not to be renewed yet, and the value.
 
-        Loads nothing; False as well when Redis is away or may hold what is deleted.
+        Loads nothing; False as well when Redis is away or may hold what is deleted. Whoever gets
+        False asks `get`, which counts that read.
         """
         if not self._invalidation.trusted:
             return False, None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from time import perf_counter
 
@@ -15,6 +16,7 @@ from app.cache.lease import Leases
 from app.cache.source import Source
 
 type LoadMany = Callable[[list[str]], Awaitable[Mapping[str, bytes | None]]]
+type Taken = dict[str, tuple[bytes | None, bytes]]
 
 
 class FillMany:
@@ -31,7 +33,7 @@ class FillMany:
 
         What somebody else is loading is loaded as well, instead of waiting, and not stored.
         """
-        taken = await self._leases.take_many(names.values()) if store else {}
+        taken = await self._take(names.values()) if store else {}
         values: dict[str, bytes | None] = {}
         ours: dict[str, bytes] = {}
         for key, name in names.items():
@@ -46,6 +48,21 @@ class FillMany:
         if missing:
             values |= await self._load_and_store(names, missing, ours, load, ttl_s)
         return values
+
+    async def _take(self, names: Iterable[str]) -> Taken:
+        """The leases. A caller who is cancelled meanwhile leaves none behind: it cannot know which
+        of them Redis has given, so it is done to its end and then given back."""
+        taking = asyncio.create_task(self._leases.take_many(names))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            self._source.spawn(self._undo(taking))
+            raise
+
+    async def _undo(self, taking: asyncio.Task[Taken]) -> None:
+        for name, (held, stamp) in (await taking).items():
+            if held is None:
+                await self._source.quietly(self._leases.give_back(name, stamp))
 
     async def _load_and_store(
         self,
@@ -63,16 +80,17 @@ class FillMany:
         started = perf_counter()
         try:
             loaded = await self._source.load_keeping(lambda: load(missing), keep)
+            took_s = perf_counter() - started
+            values = {key: loaded.get(key) for key in missing}
+            await asyncio.gather(
+                *(
+                    quietly(leases.store(names[key], stamp, values[key], ttl_s, took_s))
+                    for key, stamp in ours.items()
+                )
+            )
         except BaseException:
+            # also of a caller who is cancelled; what is stored by then has another stamp, and stays
             for key, stamp in ours.items():
                 self._source.spawn(quietly(leases.give_back(names[key], stamp)))
             raise
-        took_s = perf_counter() - started
-        values = {key: loaded.get(key) for key in missing}
-        await asyncio.gather(
-            *(
-                quietly(leases.store(names[key], stamp, values[key], ttl_s, took_s))
-                for key, stamp in ours.items()
-            )
-        )
         return values

@@ -20,6 +20,7 @@ from app.users import store as users
 from app.users.models import User
 
 _USERS = Lookup("owners", select(*users.SHOWN), User.id)
+_COLUMNS = frozenset(column.key for column in users.SHOWN)
 
 
 class CachedOwners:
@@ -33,7 +34,15 @@ class CachedOwners:
 
     async def fetch(self, database: Database, ids: list[int]) -> Mapping[int, Mapping[str, Any]]:
         """The users that there are: those that the cache has by one command, the others by one
-        query, after which it has them."""
+        query, after which it has them. What another version of the service has stored with fewer
+        columns counts as missing."""
+        found = await self._read(database, ids)
+        if lacking := [key for key, user in found.items() if not user.keys() >= _COLUMNS]:
+            await self._cache.delete(*map(user_key, lacking))
+            found |= await _USERS.fetch(database, lacking)
+        return found
+
+    async def _read(self, database: Database, ids: list[int]) -> dict[int, Any]:
         by_key = {user_key(user_id): user_id for user_id in ids}
 
         async def load(keys: list[str]) -> Mapping[str, bytes]:

@@ -26,7 +26,7 @@ class _Batch[K, V]:
     """Keys that are fetched together, and how many callers wait for them."""
 
     def __init__(self) -> None:
-        self.keys: list[K] = []
+        self.keys: dict[K, None] = {}  # each once, in the order in which they came
         self.waiting = 0
         self.task: asyncio.Task[Mapping[K, V]]
 
@@ -47,7 +47,7 @@ class Loader[K, V]:
         self._sizes = KEYS.labels(name)
         self._batches: dict[K, _Batch[K, V]] = {}
         self._open: _Batch[K, V] | None = None  # takes more keys, until it is fetched
-        self._fetching = asyncio.Lock()  # one request has one query at a time
+        self._fetching = asyncio.Lock()  # one query at a time
 
     async def load(self, key: K) -> V | None:
         """The value of a key, or None if there is none."""
@@ -81,7 +81,7 @@ class Loader[K, V]:
                 batch = self._open = _Batch()
                 batch.task = asyncio.create_task(self._run(batch))
                 batch.task.add_done_callback(_retrieve)
-            batch.keys.append(key)
+            batch.keys[key] = None
             self._batches[key] = batch
         return batch
 
@@ -92,7 +92,7 @@ class Loader[K, V]:
                 self._open = None
             self._sizes.observe(len(batch.keys))
             try:
-                return await self._fetch(batch.keys)
+                return await self._fetch([*batch.keys])
             except BaseException:
                 self._drop(batch)
                 raise

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter
+from fastapi import Depends
 from fastapi import Query
+from fastapi import Request
 from fastapi import Response
 from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Scope
 
+from app.fields.parse import BadFields
 from app.fields.shape import Shape
 
 
@@ -38,10 +41,29 @@ class FieldsRoute(APIRoute):
 def add_fields_route(
     api: APIRouter, path: str, endpoint: Callable[..., Awaitable[Response]], **options: Any
 ) -> None:
-    """Add a route ahead of the one that shows everything, which stays as quick as it is, and
-    document both as one: as this. `options` are those of `api.get`."""
-    for route in api.routes:
+    """Add a route just before the one that shows everything, which stays as quick as it is, and
+    document both as one: as this. `options` are those of `api.get`.
+
+    So what comes before that one, as `/items/owned` before `/items/{item_id}`, comes before this
+    one, too. LookupError when there is none yet.
+    """
+    place, whole = _whole(api, path)
+    whole.include_in_schema = False
+    once = [Depends(_once)]
+    api.add_api_route(
+        path, endpoint, route_class_override=FieldsRoute, dependencies=once, **options
+    )
+    api.routes.insert(place, api.routes.pop())
+
+
+def _whole(api: APIRouter, path: str) -> tuple[int, APIRoute]:
+    for place, route in enumerate(api.routes):
         if isinstance(route, APIRoute) and route.path == path and "GET" in (route.methods or ()):
-            route.include_in_schema = False
-    api.add_api_route(path, endpoint, route_class_override=FieldsRoute, **options)
-    api.routes.insert(0, api.routes.pop())
+            return place, route
+    raise LookupError(f"There is no GET {path} yet.")
+
+
+async def _once(request: Request) -> None:
+    """FastAPI would take the last of them, and say nothing."""
+    if len(request.query_params.getlist("fields")) > 1:
+        raise BadFields("it is there more than once, and not as `id,name`")

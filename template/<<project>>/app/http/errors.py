@@ -95,9 +95,9 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 
 def _place(error: dict[str, Any]) -> str:
-    """Where an error is. What was sent is not sent back: it may be a secret, and of any size."""
-    place = error["loc"][:-1] if error["type"] == "extra_forbidden" else error["loc"]
-    return ".".join(str(part)[:64] for part in place[:8])
+    """Where an error is. No value is sent back, it may be a secret; names of fields that there are
+    not are the client's own words, so they may be of any size and number."""
+    return ".".join(str(part)[:64] for part in error["loc"][:8])
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:

@@ -1,6 +1,8 @@
 """Items in PostgreSQL, and the protocols by which the routes know them."""
 
+from collections.abc import Sequence
 from typing import Annotated
+from typing import Any
 from typing import Protocol
 
 import msgspec
@@ -76,9 +78,8 @@ _CREATE = Statement(
     .values({name: bindparam(name) for name in ("name", "price", "description")})
     .returning(Item.id, Item.created_at),
 )
-# One statement however many rows: a column is sent as one array.
-_CREATE_MANY = Statement(
-    "item_create_many",
+# One statement however many rows: a column is sent as one array, see `columns_of`.
+INSERT_MANY = (
     insert(Item)
     .from_select(
         ["name", "price", "description"],
@@ -92,8 +93,18 @@ _CREATE_MANY = Statement(
             .render_derived()
         ),
     )
-    .returning(Item.id),
+    .returning(Item.id)
 )
+_CREATE_MANY = Statement("item_create_many", INSERT_MANY)
+
+
+def columns_of(items: Sequence[NewItem]) -> dict[str, list[Any]]:
+    """These items as the parameters of INSERT_MANY."""
+    return {
+        "names": [item.name for item in items],
+        "prices": [item.price for item in items],
+        "descriptions": [item.description for item in items],
+    }
 
 
 class StoredItems:
@@ -124,10 +135,5 @@ class StoredItems:
 
     async def create_many(self, items: list[NewItem]) -> list[int]:
         """Make all of them, or none; their ids."""
-        rows = await self._database.fetch(
-            _CREATE_MANY,
-            names=[item.name for item in items],
-            prices=[item.price for item in items],
-            descriptions=[item.description for item in items],
-        )
+        rows = await self._database.fetch(_CREATE_MANY, **columns_of(items))
         return [row[0] for row in rows]

@@ -23,7 +23,8 @@ class _Flight[V](Future[V]):
 class BlockingCache[K: Hashable, V]:
     """As LocalCache, but a thread that finds another one loading is blocked until it is done.
 
-    So not on the event loop, where a load takes long.
+    So not on the event loop, where a load takes long. Two threads whose loads ask for each other's
+    key wait for ever.
     """
 
     def __init__(self, name: str, bounds: Bounds) -> None:
@@ -70,5 +71,8 @@ class BlockingCache[K: Hashable, V]:
             flight.set_exception(RuntimeError("Who loaded this was ended."))
             raise
         else:
-            self._store.land(key, flight, value)
-            flight.set_result(value)
+            try:
+                self._store.land(key, flight, value)
+            finally:
+                self._store.abandon(key, flight)  # unless it has landed
+                flight.set_result(value)

@@ -21,6 +21,9 @@ from app.unit_of_work import again_when_committed
 
 type Load[V] = Callable[[], Coroutine[Any, Any, V]]
 
+# Who waits for which load, in all caches; a load that is among the first waits for another one.
+_waits_for: dict[asyncio.Task[Any], asyncio.Task[Any]] = {}
+
 
 class LocalCache[K: Hashable, V]:
     """Get or load, in one event loop. Values are shared by all who get them: do not change them.
@@ -35,14 +38,15 @@ class LocalCache[K: Hashable, V]:
         """The value of a key; `load` is awaited when it is not here, once however many ask.
 
         A caller that is cancelled stops neither the load nor the others. So a load may outlive
-        the request that began it, and must not use what belongs to one request.
+        the request that began it, and must not use what belongs to one request. RecursionError
+        when a load waits for itself, also by way of others.
         """
         value = self._store.get(key)
         if value is not MISSING:
             return value
         _, flight = self._store.join(key, lambda: self._begin(key, load))
         assert flight, "nothing can have come meanwhile: one event loop"
-        return await asyncio.shield(flight)
+        return await _end_of(flight)
 
     def delete(self, *keys: K) -> None:
         """Forget these keys, after the source was changed and that was committed.
@@ -71,11 +75,28 @@ class LocalCache[K: Hashable, V]:
         return flight
 
     def _landed(self, key: K, flight: asyncio.Task[V]) -> None:
-        # the exception is looked at here, as everybody who asked may be gone
-        if flight.cancelled() or flight.exception():
-            self._store.abandon(key, flight)
-        else:
-            self._store.land(key, flight, flight.result())
+        try:
+            # the exception is looked at here, as everybody who asked may be gone
+            if not flight.cancelled() and flight.exception() is None:
+                self._store.land(key, flight, flight.result())
+        finally:
+            self._store.abandon(key, flight)  # unless it has landed
+
+
+async def _end_of[V](flight: asyncio.Task[V]) -> V:
+    """What the flight brings; RecursionError when it waits, by way of others, for this task."""
+    task = asyncio.current_task()
+    assert task, "a coroutine runs in a task"
+    last: asyncio.Task[Any] | None = flight
+    while last:
+        if last is task:
+            raise RecursionError("A load waits for itself.")
+        last = _waits_for.get(last)
+    _waits_for[task] = flight
+    try:
+        return await asyncio.shield(flight)
+    finally:
+        del _waits_for[task]
 
 
 class LocalCaches:

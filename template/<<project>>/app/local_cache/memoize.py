@@ -7,6 +7,8 @@ from collections.abc import Hashable
 from functools import partial
 from functools import update_wrapper
 from inspect import Parameter
+from inspect import isawaitable
+from inspect import iscoroutine
 from inspect import iscoroutinefunction
 from inspect import signature
 from typing import Any
@@ -30,7 +32,8 @@ def memoize[**P, R](
     `name` is the function's in the metrics. Arguments must be hashable (else TypeError), and a
     result must not be changed by whoever gets it. Calls with the same arguments at the same time
     are one: of an async function in its event loop, of a sync one in all threads, which wait for
-    it. Not for methods: `self` would be kept.
+    it. Not for methods: `self` would be kept. TypeError, when it is called, for a plain function
+    that returns an awaitable, as an `async def` under a plain decorator does.
     """
     bounds = Bounds(ttl_s, jitter, max_entries, max_bytes)
     return lambda function: Memoized(function, name, bounds)
@@ -44,12 +47,13 @@ class Memoized[**P, R]:
     def __init__(self, function: Callable[P, R], name: str, bounds: Bounds) -> None:
         update_wrapper(self, function)
         self._key = _Keys(function)
-        kind = LocalCache if iscoroutinefunction(function) else BlockingCache
-        self._results: Any = kind(name, bounds)
+        is_async = iscoroutinefunction(function)
+        self._results: Any = (LocalCache if is_async else BlockingCache)(name, bounds)
+        self._load = function if is_async else _plain(function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """The remembered result for these arguments, or the function's."""
-        call = partial(self.__wrapped__, *args, **kwargs)
+        call = partial(self._load, *args, **kwargs)
         return cast(R, self._results.get(self._key(args, kwargs), call))
 
     def delete(self, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -61,9 +65,24 @@ class Memoized[**P, R]:
         self._results.clear()
 
 
+def _plain[**P, R](function: Callable[P, R]) -> Callable[P, R]:
+    """The function, which must not be an async one in disguise: its results can be awaited once."""
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        result = function(*args, **kwargs)
+        if isawaitable(result):
+            if iscoroutine(result):
+                result.close()
+            raise TypeError(f"{function} returns an awaitable: memoize an `async def` itself.")
+        return result
+
+    return call
+
+
 class _Keys:
     """One key for every spelling of a call: `f(1)`, `f(n=1)`, and with a default left out or not.
-    1, 1.0 and True are equal and have different ones."""
+    As arguments 1, 1.0 and True are equal and have different ones. Within another value they have
+    the same, as (1,) and (True,); so have 0.0 and -0.0."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._signature = signature(function)

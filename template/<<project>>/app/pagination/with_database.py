@@ -14,10 +14,11 @@ import asyncpg
 from sqlalchemy import BigInteger
 from sqlalchemy import Column
 from sqlalchemy import ColumnElement
+from sqlalchemy import LargeBinary
 from sqlalchemy import Numeric
 from sqlalchemy import Select
+from sqlalchemy import String
 from sqlalchemy import UnaryExpression
-from sqlalchemy import UniqueConstraint
 from sqlalchemy import and_
 from sqlalchemy import bindparam
 from sqlalchemy import inspect
@@ -30,11 +31,17 @@ from app.database import Database
 from app.database import Statement
 from app.pagination.cursors import Key
 from app.pagination.cursors import Position
+from app.pagination.joins import joins_problem
+from app.pagination.joins import unique_keys
 
 type AnySelect = Select[*tuple[Any, ...]]
 
 # What a cursor can hold and give back exactly.
 _TYPES = (bool, int, float, str, bytes, Decimal, UUID, date, time, datetime)
+_OF_ANY_LENGTH = (String, LargeBinary)
+# Characters of a column; all of them may be of four bytes, and one row whose cursor is too long
+# would be an error on the page that ends with it.
+LONGEST = 500
 _LIMIT = bindparam("keyset_limit", type_=BigInteger)
 
 
@@ -48,13 +55,13 @@ class Keyset:
 
     def __init__(self, name: str, query: AnySelect, *order: Any) -> None:
         """`order` are columns, with `.desc()` where that is meant, the last of which tell any two
-        rows apart; ValueError when they may be NULL, or do not. What of them the query does not
-        select is selected behind the rest.
+        rows apart; ValueError when they may be NULL or too long for a cursor, or do not. What of
+        them the query does not select is selected behind the rest.
         """
         self._name = name
         self._columns = [_column(one) for one in order]
         self._descending = [_is_descending(one) for one in order]
-        if problem := _problem(self._columns):
+        if problem := _problem(self._columns) or joins_problem(query, self._columns):
             raise ValueError(f"{name}: {problem}.")
         self._query = _selecting(query, self._columns)
         self.keys = tuple(
@@ -141,6 +148,10 @@ def _type(column: Column[Any]) -> type:
     return Decimal if isinstance(column.type, Numeric) else column.type.python_type
 
 
+def _is_short(length: int | None) -> bool:
+    return length is not None and length <= LONGEST
+
+
 def _problem(columns: Sequence[Column[Any]]) -> str | None:
     """Why a listing cannot be ordered by these."""
     for column in columns:
@@ -148,10 +159,12 @@ def _problem(columns: Sequence[Column[Any]]) -> str | None:
             return f"{column.name} may be NULL, and such rows would be lost between two pages"
         if _type(column) not in _TYPES:
             return f"a cursor cannot hold {column.name}"
+        if isinstance(column.type, _OF_ANY_LENGTH) and not _is_short(column.type.length):
+            most = f"of at most {LONGEST}, as String(200), or order by something else"
+            return f"{column.name} may be longer than a cursor; give it a length {most}"
     table = columns[-1].table
     names = {column.name for column in columns if column.table is table}
-    unique = [c.columns for c in table.constraints if isinstance(c, UniqueConstraint)]
-    if not any({c.name for c in key} <= names for key in (table.primary_key.columns, *unique)):
+    if not any({c.name for c in key} <= names for key in unique_keys(table)):
         return f"two rows may agree in {', '.join(sorted(names))}; add the primary key"
     return None
 

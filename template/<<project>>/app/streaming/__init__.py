@@ -14,7 +14,7 @@ from app.streaming.export import CsvExport as CsvExport
 from app.streaming.importing import BadFile as BadFile
 from app.streaming.importing import CsvImport as CsvImport
 from app.streaming.settings import StreamingSettings
-from app.streaming.streams import Streams
+from app.streaming.streams import Streams as Streams
 
 
 def _resources(service: Service) -> list[Resource]:

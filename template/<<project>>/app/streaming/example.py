@@ -15,14 +15,9 @@ from fastapi import APIRouter
 from fastapi import Request
 from fastapi import Response
 from pydantic import BaseModel
-from sqlalchemy import Double
-from sqlalchemy import Text
-from sqlalchemy import bindparam
 from sqlalchemy import func
-from sqlalchemy import insert
 from sqlalchemy import literal_column
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.auth import require
 from app.database import Statement
@@ -30,15 +25,17 @@ from app.http.edge import BodyBound
 from app.http.errors import problem_response
 from app.http.responses import JSONBytes
 from app.items.models import Item
+from app.items.store import INSERT_MANY
 from app.items.store import NewItem
+from app.items.store import columns_of
 from app.items.stores import Stores
 from app.service import Service
 from app.streaming import BadFile
 from app.streaming import CsvExport
 from app.streaming import CsvImport
+from app.streaming import Streams
 from app.streaming import body_bound
 from app.streaming import protected
-from app.streaming.streams import Streams
 
 PATH = "/items.csv"
 
@@ -57,27 +54,12 @@ _EXPORT = Statement(
         ).label("created_at"),
     ).order_by(Item.id),
 )
-# One statement however many rows: a column is sent as one array.
-_made = (
-    insert(Item)
-    .from_select(
-        ["name", "price", "description"],
-        select(
-            func.unnest(
-                bindparam("names", type_=ARRAY(Text)),
-                bindparam("prices", type_=ARRAY(Double)),
-                bindparam("descriptions", type_=ARRAY(Text)),
-            )
-            .table_valued("name", "price", "description")
-            .render_derived()
-        ),
-    )
-    .returning(Item.id)
-    .cte("made")
-)
+_made = INSERT_MANY.cte("made")
 _IMPORT = Statement(
     "item_import", select(func.min(_made.c.id).label("first"), func.max(_made.c.id).label("last"))
 )
+# An export has them, so that it can be imported as it is; the items are new ones even so.
+_NOT_READ = ("id", "created_at")
 
 
 class ImportedItems(BaseModel):
@@ -104,12 +86,8 @@ class _NewItems:
 
     async def write(self, connection: asyncpg.Connection, items: Sequence[NewItem]) -> None:
         """Make these items."""
-        values = {
-            "names": [item.name for item in items],
-            "prices": [item.price for item in items],
-            "descriptions": [item.description for item in items],
-        }
-        row = await connection.fetchrow(_IMPORT.sql, *_IMPORT.arguments(values))
+        values = _IMPORT.arguments(columns_of(items))
+        row = await connection.fetchrow(_IMPORT.sql, *values)
         assert row, "an aggregate gives a row"
         self._first = self._first or row["first"]
         self._last = row["last"]
@@ -177,15 +155,17 @@ def add_routes(api: APIRouter, service: Service, _: Stores, made: Made = nobody_
     async def import_items(
         request: Request, on_error: Literal["rollback", "skip"] = "rollback"
     ) -> Response:
-        """Make an item of each row of a CSV file: of all or none, or of those that are good."""
+        """Make an item of each row of a CSV file: of all or none, or of those that are good.
+
+        The columns `id` and `created_at`, which an export has, are not read: the items are new.
+        """
         new = _NewItems()
         try:
-            loading = CsvImport(streams, "item_import", NewItem, new.write)
+            loading = CsvImport(streams, "item_import", NewItem, new.write, _NOT_READ)
             imported, bad = await loading.run(request, skip=on_error == "skip")
         except BadFile as error:
-            bad = error.bad
-            detail = f"Nothing was imported: {bad.count} rows or more are not as they should be."
-            return problem_response(422, detail, errors=bad.told)
+            detail = f"Nothing was imported. {error}"
+            return problem_response(422, detail, errors=error.bad.told)
         await made(new.ids)
         done = {"imported": imported, "skipped": bad.count, "errors": bad.told}
         return JSONBytes(msgspec.json.encode(done))

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 # zlib's window of 32 KiB, with gzip's own head and checksum.
 _WINDOW = 31
 # What is decompressed at once, so that what a member leaves over is not copied again and again;
-# and what may come out of it at once.
+# and what may come out of it at once: little, as whoever reads it does so in one turn of the loop.
 _PIECE = 16_384
-MOST_AT_ONCE = 65_536
+MOST_AT_ONCE = 4_096
 
 _WEIGHT = re.compile(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")
 
@@ -49,6 +49,9 @@ class Gunzip:
             rest = data[start : start + _PIECE]
             while rest:
                 if self._member.eof:
+                    rest = rest.lstrip(b"\0")  # tapes and disks pad, and gzip(1) passes over it
+                    if not rest:
+                        break
                     self._member = zlib.decompressobj(_WINDOW)
                 try:
                     plain = self._member.decompress(rest, MOST_AT_ONCE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from collections.abc import Awaitable
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Sequence
 from contextlib import aclosing
 from contextlib import asynccontextmanager
@@ -25,6 +26,9 @@ from app.streaming.upload import uploaded
 # transaction should not have many: the more, the longer others look what of it they see.
 BATCH = 5_000
 BATCH_BYTES = 1_048_576
+# More bad rows, and the file is refused, also when they are to be skipped: it is another file than
+# was meant, and each costs as much as a good one.
+MOST_BAD = 100_000
 
 _ROWS = ROWS.labels("import")
 
@@ -33,10 +37,10 @@ type Numbered[M] = tuple[int, M]
 
 
 class BadFile(Exception):
-    """Nothing was imported; `bad` says why."""
+    """Nothing was imported: the error's text says why, and `bad` which rows are bad."""
 
-    def __init__(self, bad: BadRows) -> None:
-        super().__init__(f"{bad.count} bad rows")
+    def __init__(self, why: str, bad: BadRows) -> None:
+        super().__init__(why)
         self.bad = bad
 
 
@@ -47,17 +51,25 @@ class _Spoiled(Exception):
 class CsvImport[M: BaseModel]:
     """Imports the body of one request.
 
-    name:  of what is done, for the log
-    model: what a row must be
-    write: makes some rows, in one statement
+    name:    of what is done, for the log
+    model:   what a row must be
+    write:   makes some rows, in one statement
+    ignored: columns that the file may have and that are not read
     """
 
-    def __init__(self, streams: Streams, name: str, model: type[M], write: Write[M]) -> None:
+    def __init__(
+        self,
+        streams: Streams,
+        name: str,
+        model: type[M],
+        write: Write[M],
+        ignored: Collection[str] = (),
+    ) -> None:
         self._streams = streams
         self._name = name
         self._write = write
         self._bad = BadRows()
-        self._rows = Rows(model, self._bad)
+        self._rows = Rows(model, self._bad, ignored)
         self._imported = 0
 
     async def run(self, request: Request, *, skip: bool) -> tuple[int, BadRows]:
@@ -75,10 +87,10 @@ class CsvImport[M: BaseModel]:
                 await self._load(parts, settings.timeout_s, skip)
             except Unreadable as error:
                 self._bad.add(error.line, error.problem)
-                raise BadFile(self._bad) from None
+                raise BadFile(f"Line {error.line}: {error.problem}", self._bad) from None
             except _Spoiled:
                 await self._look_at(parts)
-                raise BadFile(self._bad) from None
+                raise BadFile(f"Bad rows: {self._bad.count} or more.", self._bad) from None
         _ROWS.inc(self._imported)
         return self._imported, self._bad
 
@@ -103,6 +115,8 @@ class CsvImport[M: BaseModel]:
     def _check(self, skip: bool) -> None:
         if self._bad.count and not skip:
             raise _Spoiled
+        if self._bad.count > MOST_BAD:
+            raise BadFile(f"Bad rows: over {MOST_BAD}.", self._bad)
 
     async def _make(self, connection: asyncpg.Connection, rows: Sequence[Numbered[M]]) -> None:
         """Make these rows, without those that the database refuses: they are found by halving."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
+from collections.abc import Collection
 from collections.abc import Iterator
 
 from pydantic import BaseModel
@@ -15,6 +17,8 @@ from app.streaming.records import Unreadable
 
 # Bad rows that are told; all are counted.
 MOST_TOLD = 100
+# More lines without anything, and the file is refused: in gzip they cost who sends them nothing.
+MOST_BLANK = 100_000
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -45,15 +49,19 @@ class Rows[M: BaseModel]:
     The first row names the columns, in any order: fields of the model, and all that it requires.
     Blank lines are passed over, a BOM and CRLF are taken as they come.
 
-    model: of plain fields
-    bad:   is told of the rows that are left out
+    model:   of plain fields
+    bad:     is told of the rows that are left out
+    ignored: columns that may be there and are not read
     """
 
-    def __init__(self, model: type[M], bad: BadRows) -> None:
+    def __init__(self, model: type[M], bad: BadRows, ignored: Collection[str] = ()) -> None:
         self._model = model
         self._bad = bad
+        self._ignored = ignored
         self._records = Records()
+        self._blank = 0
         self._columns: list[str] | None = None
+        self._unread: list[str] = []  # of the columns
         self._next: list[str] = []  # what the reader reads, one record at a time
         self._reader = csv.reader(iter(self._next.pop, None), strict=True)
 
@@ -71,14 +79,21 @@ class Rows[M: BaseModel]:
     def _rows(self, records: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, M]]:
         for line, record in records:
             try:
-                if self._columns is None:
+                if not record.strip(b"\r"):
+                    self._pass_over(line)
+                elif self._columns is None:
                     self._columns = self._header(line, record)
-                elif fields := self._fields(record):
-                    yield line, self._checked(self._columns, fields)
+                else:
+                    yield line, self._checked(self._columns, self._fields(record))
             except ValidationError as error:
                 self._bad.add(line, _said(error))
             except ValueError as error:
                 self._bad.add(line, str(error))
+
+    def _pass_over(self, line: int) -> None:
+        self._blank += 1
+        if self._blank > MOST_BLANK:
+            raise Unreadable(line, f"Over {MOST_BLANK} lines are blank.")
 
     def _fields(self, record: bytes) -> list[str]:
         """The cells of a record; ValueError, in a sentence, when it is not CSV."""
@@ -93,20 +108,23 @@ class Rows[M: BaseModel]:
     def _checked(self, columns: list[str], fields: list[str]) -> M:
         if len(fields) != len(columns):
             raise ValueError(f"It has {len(fields)} cells, not {len(columns)}.")
-        cells = map(unprotected, fields)
-        return self._model.model_validate_strings(dict(zip(columns, cells, strict=True)))
+        row = dict(zip(columns, map(unprotected, fields), strict=True))
+        for name in self._unread:
+            del row[name]
+        return self._model.model_validate_strings(row)
 
     def _header(self, line: int, record: bytes) -> list[str] | None:
-        """The columns; None for a blank line."""
+        """The columns; None when there is nothing but a BOM."""
         try:
             names = [name.strip() for name in self._fields(record.removeprefix(_BOM))]
         except ValueError as error:
             raise Unreadable(line, f"The names of the columns cannot be read. {error}") from None
-        fields = self._model.model_fields
+        fields, times = self._model.model_fields, Counter(names)
+        self._unread = [name for name in self._ignored if name in times]
         for said, wrong in {
-            "Unknown": [name for name in names if name not in fields],
-            "Missing": [n for n, f in fields.items() if f.is_required() and n not in names],
-            "Repeated": sorted({name for name in names if names.count(name) > 1}),
+            "Unknown": [n for n in names if n not in fields and n not in self._ignored],
+            "Missing": [n for n, f in fields.items() if f.is_required() and n not in times],
+            "Repeated": sorted(name for name, count in times.items() if count > 1),
         }.items():
             if names and wrong:
                 shown = ", ".join(name[:64] for name in wrong[:8])

@@ -1,10 +1,12 @@
 """Get or load: once, with its TTL, whatever the value is."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
+from app.cache.lease import Leases
 from tests.cache.conftest import Process
 from tests.cache.conftest import Source
 from tests.cache.conftest import StartProcess
@@ -108,3 +110,30 @@ async def test_a_failing_load_of_many_leaves_nothing_behind(process: Process) ->
         await process.cache.get_many(["a", "b"], fail)
     async with asyncio.timeout(1):
         assert await process.cache.get("a", Source().load) == b"value"
+
+
+@pytest.mark.parametrize("step", ["take", "store"])
+async def test_a_cancelled_read_of_many_leaves_nothing_behind(
+    process: Process, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Redis has given the leases, or is about to store, and the answer is still on its way."""
+    done, real = asyncio.Event(), getattr(Leases, step)
+
+    async def slowly(*args: Any) -> Any:
+        answer = await real(*args) if step == "take" else None
+        done.set()
+        await asyncio.sleep(0.1)
+        return answer
+
+    async def load(missing: list[str]) -> dict[str, bytes | None]:
+        return {}
+
+    monkeypatch.setattr(Leases, step, slowly)
+    reading = asyncio.create_task(process.cache.get_many(["a", "b"], load))
+    await done.wait()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    async with asyncio.timeout(2):  # the lease would last for 3 s
+        while await process.raw("a") or await process.raw("b"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

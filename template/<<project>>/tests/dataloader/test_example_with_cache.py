@@ -9,6 +9,10 @@ import httpx2
 import pytest
 from prometheus_client import REGISTRY
 
+from app.cache import Cache
+from app.cache.example import user_key
+from app.service import Service
+
 pytestmark = pytest.mark.anyio
 
 
@@ -65,6 +69,20 @@ async def test_who_shows_a_user_shares_the_entry(
     assert (await client.get("/users/1")).content == alone
     assert (await client.get("/users/2")).json()["name"] == "Bo"
     assert queries() == before + 1
+
+
+async def test_what_an_older_version_has_stored_is_read_anew(
+    client: httpx2.AsyncClient, service: Service, rows: asyncpg.Connection
+) -> None:
+    """It knew fewer columns. Users see the new ones after that, too."""
+
+    async def old() -> bytes:
+        return b'{"id":2}'
+
+    assert await service.get(Cache).get(user_key(2), old) == b'{"id":2}'
+    for _ in range(2):
+        assert await owners(client) == ["Bo", "Ada", None]
+    assert (await client.get("/users/2")).json()["email"] == "b@x"
 
 
 async def test_a_change_is_seen_at_once(

@@ -116,6 +116,17 @@ async def test_what_was_changed_is_asked_for_again(
     assert source.asked == [[2, 4], [2]]
 
 
+async def test_what_is_forgotten_and_asked_for_in_one_turn_is_one_key(
+    loader: Loader[int, str], source: Source
+) -> None:
+    first = asyncio.create_task(loader.load(2))
+    await asyncio.sleep(0)
+    loader.clear(2)
+    assert await loader.load_many([4, 2]) == ["n4", "n2"]
+    assert await first == "n2"
+    assert source.asked == [[2, 4]]
+
+
 async def test_a_batch_has_a_largest_size_and_one_runs_at_a_time(
     loader: Loader[int, str], source: Source
 ) -> None:

@@ -9,11 +9,15 @@ from urllib.parse import quote
 import asyncpg
 import httpx2
 import pytest
+from fastapi import APIRouter
+from fastapi import Response
+from fastapi.routing import APIRoute
 from hypothesis import HealthCheck
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from app.fields import add_fields_route
 from app.main import create_api
 from app.service import Service
 
@@ -151,6 +155,31 @@ async def test_other_parameters_are_checked_as_ever(
     for query in ("myfields=id", "fields", "a=fields=id"):
         item = await client.get(f"/items/1?{query}")
         assert [*item.json()] == ITEM_FIELDS, query
+
+
+async def test_a_literal_path_stays_ahead_of_the_id(
+    client: httpx2.AsyncClient, service: Service
+) -> None:
+    """Whatever stands before `/items/{item_id}`, as `/items/owned` may, is not taken for an id."""
+    paths = [route.path for route in create_api(service).routes if isinstance(route, APIRoute)]
+    place = paths.index("/items/{item_id}")
+    assert paths[place + 1] == "/items/{item_id}"
+    if "/items/owned" in paths:
+        assert (await client.get("/items/owned?fields=id")).status_code == 200
+
+
+async def test_a_route_without_one_that_shows_everything_is_refused() -> None:
+    async def endpoint() -> Response:
+        return Response()
+
+    with pytest.raises(LookupError, match="no GET /things yet"):
+        add_fields_route(APIRouter(), "/things", endpoint)
+
+
+async def test_fields_are_named_in_one_place(client: httpx2.AsyncClient) -> None:
+    answer = await client.get("/items?fields=id&fields=name")
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith("fields: it is there more than once")
 
 
 async def test_who_is_not_known_sees_nothing(anonymous: httpx2.AsyncClient) -> None:

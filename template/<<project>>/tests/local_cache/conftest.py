@@ -31,9 +31,16 @@ class Source:
         self.asked.set()
         found = self.value
         await asyncio.sleep(self.takes_s)
-        if self.error:
+        if self.error is not None:
             raise self.error
         return found
+
+
+class Unmeasurable:
+    """A value that no cache can keep, as its size cannot be told."""
+
+    def __sizeof__(self) -> int:
+        raise TypeError("of no size")
 
 
 class Clock:

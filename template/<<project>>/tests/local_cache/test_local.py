@@ -11,6 +11,7 @@ from app.local_cache import LocalCacheSettings
 from tests.local_cache.conftest import BOUNDS
 from tests.local_cache.conftest import Clock
 from tests.local_cache.conftest import Source
+from tests.local_cache.conftest import Unmeasurable
 from tests.local_cache.conftest import counted
 from tests.local_cache.conftest import evicted
 
@@ -136,3 +137,22 @@ async def test_a_cache_may_have_bounds_of_its_own(name: str) -> None:
         await local.get(n, Source(n).load)
     assert counted("entries", name) == 2
     assert evicted(name) == {"count": 3}
+
+
+async def test_an_error_that_is_falsy_is_one(local: Objects) -> None:
+    class Empty(Exception):
+        def __len__(self) -> int:
+            return 0
+
+    failing = Source()
+    failing.error = Empty()
+    with pytest.raises(Empty):
+        await local.get("key", failing.load)
+    assert await local.get("key", Source().load) == b"value"
+
+
+async def test_what_cannot_be_kept_is_loaded_again(local: Objects) -> None:
+    loads = [Source(Unmeasurable()), Source()]
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    assert isinstance(await local.get("key", loads[0].load), Unmeasurable)
+    assert await local.get("key", loads[1].load) == b"value"

@@ -206,3 +206,28 @@ def test_who_is_interrupted_ends_alone(name: str) -> None:
         assert isinstance(first.exception(5), KeyboardInterrupt)
         assert isinstance(other.exception(5), RuntimeError)
     assert function() == 5
+
+
+def test_an_async_function_in_disguise_is_refused(name: str) -> None:
+    async def function(n: int) -> int:
+        return n
+
+    @memoize(name)
+    def disguised(n: int) -> object:
+        return function(n)
+
+    for _ in range(2):
+        with pytest.raises(TypeError, match="returns an awaitable"):
+            disguised(1)
+
+
+def test_types_are_told_apart_as_arguments_and_not_within_them(name: str) -> None:
+    calls = []
+
+    @memoize(name)
+    def function(value: object) -> None:
+        calls.append(value)
+
+    for value in (1, True, (1,), (True,), 0.0, -0.0):
+        function(value)
+    assert calls == [1, True, (1,), 0.0]

@@ -16,6 +16,7 @@ from sqlalchemy import Double
 from sqlalchemy import Enum
 from sqlalchemy import Integer
 from sqlalchemy import Interval
+from sqlalchemy import LargeBinary
 from sqlalchemy import MetaData
 from sqlalchemy import Numeric
 from sqlalchemy import String
@@ -41,7 +42,10 @@ HATS = Table(
     "hats",
     MetaData(),
     Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("long", String(501), nullable=False),
+    Column("data", LargeBinary, nullable=False),
     Column("size", Double, nullable=False),
     Column("price", Numeric, nullable=False),
     Column("made_at", TIMESTAMP(timezone=True), nullable=False),
@@ -215,6 +219,9 @@ def test_order_columns_are_selected_behind_the_rest() -> None:
         ((HAT.shelf, HAT.place), None),
         ((HAT.place, HAT.name), "two rows may agree in name, place"),
         ((HAT.kind, HAT.id), None),
+        ((HAT.text, HAT.id), "text may be longer than a cursor"),
+        ((HAT.long, HAT.id), "long may be longer than a cursor"),
+        ((HAT.data, HAT.id), "data may be longer than a cursor"),
         ((HAT.code,), None),
     ],
 )

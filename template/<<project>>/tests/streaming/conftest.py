@@ -105,7 +105,7 @@ def _add_routes(api: APIRouter, streams: Streams) -> None:
         try:
             imported, bad = await loading.run(request, skip=skip)
         except BadFile as error:
-            return problem_response(422, errors=error.bad.told, bad=error.bad.count)
+            return problem_response(422, str(error), errors=error.bad.told, bad=error.bad.count)
         return Response(json.dumps([imported, bad.told]))
 
 

@@ -26,6 +26,24 @@ async def test_in_and_out(client: httpx2.AsyncClient) -> None:
     assert (third[-1], end) == ("Z", "")
 
 
+async def test_a_file_goes_back_in_as_it_came_out(client: httpx2.AsyncClient) -> None:
+    await client.post("/items.csv", content=FILE, headers=CSV)
+    file = (await client.get("/items.csv")).content
+    answer = await client.post("/items.csv", content=file, headers=CSV)
+    assert answer.json() == {"imported": 2, "skipped": 0, "errors": []}
+    items = (await client.get("/items")).json()["data"]
+    assert len({item["id"] for item in items}) == 4
+    shown = [(item["name"], item["price"], item["description"]) for item in items]
+    assert sorted(shown) == sorted([("A hat", 12.5, "red,\nof felt"), ("=1+1", 1, "")] * 2)
+
+
+async def test_a_wrong_header_is_told_as_such(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/items.csv", content=b"title,price\nhat,1\n", headers=CSV)
+    known = "Known are name, price, description."
+    detail = f"Nothing was imported. Line 1: Unknown columns: title. {known}"
+    assert (answer.status_code, answer.json()["detail"]) == (422, detail)
+
+
 async def test_gzip_both_ways(client: httpx2.AsyncClient) -> None:
     """The compression of other answers leaves it alone: it is gzip once."""
     many = FILE + b"Thing,1,words\n" * 5000

@@ -37,6 +37,15 @@ def test_much_comes_out_in_small_parts() -> None:
     assert plain(gzip.compress(body)) == body
 
 
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_padding_is_passed_over(size: int) -> None:
+    """As gzip(1) does."""
+    file = gzip.compress(b"some") + bytes(20_000) + gzip.compress(b" words") + bytes(500)
+    assert plain(*(file[at : at + size] for at in range(0, len(file), size))) == b"some words"
+    with pytest.raises(BadGzip):
+        plain(bytes(10) + file)
+
+
 @pytest.mark.parametrize("kept", [0, 1, 10, 30, -9, -8, -1])
 def test_what_ends_early_is_refused(kept: int) -> None:
     file = gzip.compress(b"words " * 1000)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
 from app.streaming import importing
 from app.streaming.rows import MOST_TOLD
-from app.streaming.upload import uploaded
 from tests.http.asgi import call
 from tests.streaming.conftest import CSV
 from tests.streaming.conftest import HEAD
@@ -107,6 +105,25 @@ async def test_of_many_bad_rows_some_are_told_and_the_rest_is_not_read(shop: Sho
     assert (imported, len(told)) == (1, MOST_TOLD)
 
 
+async def test_bad_rows_that_are_skipped_have_an_end(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "MOST_BAD", 200)
+    file = HEAD + rows(MANY)
+    answer = await shop.post(file, b"x\n" * 200, b"hat,1\n", skip=True)
+    assert answer.json()[0] == MANY + 1
+    answer = await shop.post(file, b"x\n" * 201, b"bag,1\n", skip=True)
+    assert (answer.status, answer.json()["detail"]) == (422, "Bad rows: over 200.")
+    assert len(await shop.rows()) == MANY + 1
+
+
+async def test_why_nothing_was_imported_is_told_also_when_rows_are_not(shop: Shop) -> None:
+    answer = await shop.post(HEAD + b"x\n" * MOST_TOLD + b'"hat', skip=True)
+    detail = f"Line {MOST_TOLD + 2}: A quote is opened and never closed."
+    assert (answer.status, answer.json()["detail"]) == (422, detail)
+    assert (await shop.post(HEAD + b"x\n")).json()["detail"] == "Bad rows: 1 or more."
+
+
 @pytest.mark.parametrize("skip", [False, True])
 @pytest.mark.parametrize(
     ("end", "line"), [(b'"hat,1\n', MANY + 2), (b"x" * 70_000, MANY + 2)], ids=["open", "long"]
@@ -195,22 +212,3 @@ async def test_a_place_is_needed_and_given_back(make_shop: MakeShop) -> None:
         assert (await shop.post(HEAD + b"hat,x\n")).status == 422
         assert (await shop.post(HEAD)).status == 200
     assert counted("active_streams", direction="import") == 0
-
-
-async def test_a_part_is_read_when_the_one_before_is_used(shop: Shop) -> None:
-    """Backpressure: the client is asked for the next part only then."""
-    asked = 0
-
-    class Sends:
-        headers = {"content-type": "text/csv"}  # noqa: RUF012
-
-        async def receive(self) -> Any:
-            nonlocal asked
-            asked += 1
-            return {"type": "http.request", "body": b"x" * 10, "more_body": True}
-
-    parts = uploaded(Sends(), shop.streams.settings)  # type: ignore[arg-type]
-    for number in range(1, 5):
-        assert await anext(parts) == b"x" * 10
-        assert asked == number
-    await parts.aclose()

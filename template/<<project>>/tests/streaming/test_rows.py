@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from pydantic import BaseModel
 
 from app.streaming.cells import unprotected
 from app.streaming.records import Unreadable
+from app.streaming.rows import MOST_BLANK
 from app.streaming.rows import MOST_TOLD
 from app.streaming.rows import BadRows
 from app.streaming.rows import Rows
@@ -114,6 +116,33 @@ def test_a_column_with_a_default_may_be_left_out() -> None:
 
     rows = Rows(Coloured, BadRows())
     assert rows.feed(b"name\nhat\n") == [(2, Coloured(name="hat", colour="red"))]
+
+
+def test_columns_that_are_ignored_may_be_there_and_are_not_read() -> None:
+    rows = Rows(Thing, BadRows(), ("id", "made"))
+    assert rows.feed(b"id,name,price\n7,hat,1\n,bag,2\n") == [
+        (2, Thing(name="hat", price=1)),
+        (3, Thing(name="bag", price=2)),
+    ]
+    with pytest.raises(Unreadable, match="Repeated columns: id"):
+        Rows(Thing, BadRows(), ("id",)).feed(b"id,name,id,price\n")
+
+
+def test_a_header_of_many_names_is_refused_at_once() -> None:
+    head = b",".join(b"%d" % n for n in range(11_000)) + b"\n"
+    begun = process_time()
+    with pytest.raises(Unreadable, match="Unknown columns: 0, 1"):
+        Rows(Thing, BadRows()).feed(head)
+    assert process_time() - begun < 1  # 5 ms; each name compared with each other one takes 2 s
+
+
+@pytest.mark.parametrize("line", [b"\n", b"\r\n"])
+def test_lines_without_anything_have_an_end(line: bytes) -> None:
+    rows = Rows(Thing, BadRows())
+    rows.feed(b"name,price\n" + line * MOST_BLANK)
+    with pytest.raises(Unreadable, match="lines are blank") as caught:
+        rows.feed(line)
+    assert caught.value.line == MOST_BLANK + 2
 
 
 def test_all_bad_rows_are_counted_and_some_are_told() -> None:
