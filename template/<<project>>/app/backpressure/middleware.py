@@ -25,9 +25,9 @@ from app.backpressure.metrics import SHED
 from app.backpressure.visit import VISIT
 from app.backpressure.visit import Visit
 from app.http.errors import Unavailable
-from app.http.errors import send_unavailable
 from app.http.errors import send_problem
 from app.http.errors import send_refusal
+from app.http.errors import send_unavailable
 
 # With this header a client says how many seconds it waits.
 TIMEOUT = b"x-request-timeout"

@@ -16,8 +16,8 @@ from starlette.types import Send
 from app.database import Database
 from app.http.errors import Unavailable
 from app.http.errors import send_problem
-from app.http.errors import send_unavailable
 from app.http.errors import send_refusal
+from app.http.errors import send_unavailable
 from app.idempotency.answer import Answer
 from app.idempotency.keys import IdempotencyKeys
 from app.idempotency.keys import InProgress

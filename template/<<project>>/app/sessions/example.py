@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from collections.abc import Mapping
 from typing import Annotated
 
 import asyncpg
@@ -25,8 +25,8 @@ from app.auth import Principal
 from app.auth.refusal import Refusal
 from app.database import Database
 from app.http.bodies import Body
-from app.http.errors import Unavailable
 from app.http.edge import BodyBound
+from app.http.errors import Unavailable
 from app.http.responses import JSONBytes
 from app.items.stores import Stores
 from app.service import Service

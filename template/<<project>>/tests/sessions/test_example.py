@@ -21,8 +21,8 @@ from app.patterns import MIDDLEWARE
 from app.patterns import PATTERNS
 from app.service import Service
 from app.sessions import Sessions
-from app.sessions.example import SessionUsers
 from app.sessions.example import MOST_BODY
+from app.sessions.example import SessionUsers
 from app.sessions.passwords import LONGEST_PASSWORD
 from app.sessions.throttle import FREE_OF_ACCOUNT
 from app.sessions.throttle import FREE_OF_ADDRESS
@@ -215,6 +215,8 @@ async def test_within_a_transaction_sessions_end_again_with_its_commit(
     later = known(await log_in(client))  # others do not see the change yet
     await work.committed()
     assert (await client.get("/session", headers=later)).status_code == 401
+
+
 async def test_the_body_of_a_login_is_small(client: httpx2.AsyncClient) -> None:
     longest = {"email": "😀" * 320, "password": "😀" * LONGEST_PASSWORD}
     body = json.dumps(longest).encode()
