@@ -18,11 +18,14 @@ from sqlalchemy import exists
 from sqlalchemy import func
 from sqlalchemy import select
 from sqlalchemy import true
+from sqlalchemy.orm import aliased
 
 from app.database import Database
+from app.items.models import Item
 from app.pagination import Cursors
 from app.pagination.with_database import Keyset
 from app.service import Service
+from app.users.models import User
 
 metadata = MetaData()
 BOXES = Table(
@@ -43,6 +46,7 @@ HATS = Table(
 LABELS = Table("labels", metadata, Column("hat_id", ForeignKey(HATS.c.id), nullable=False))
 BOX, HAT, LABEL = BOXES.c, HATS.c, LABELS.c
 OTHER = HATS.alias("other")
+OWNER = aliased(User)
 IN_BOX = HAT.box_id == BOX.id
 LABELLED = LABEL.hat_id == HAT.id
 HAT_AND_BOX = select(HAT.id, BOX.code)
@@ -68,6 +72,8 @@ PERHAPS_IN_BOX = HAT_AND_BOX.select_from(HATS).outerjoin(BOXES, IN_BOX)
         (select(HAT.id).join(OTHER, OTHER.c.id == HAT.place), (HAT.id,)),
         (select(HAT.id).where(exists().where(LABELLED)), (HAT.id,)),
         (select(HAT.id, func.count()).join(LABELS, LABELLED).group_by(HAT.id), (HAT.id,)),
+        (select(Item.id).outerjoin(Item.owner), (Item.id,)),
+        (select(Item.id).outerjoin(OWNER, OWNER.id == Item.owner_id), (Item.id,)),
         (select(HAT.id).distinct().join(LABELS, LABELLED), (HAT.id,)),
         (select(HAT.id).join(select(LABELS).subquery(), true()), (HAT.id,)),
     ],
@@ -88,6 +94,17 @@ def test_joins_that_keep_rows_apart_are_taken(query: Any, order: tuple[Any, ...]
         (HAT_AND_BOX, (HAT.id,), ".* the primary key of boxes"),
         (HAT_AND_BOX.where(IN_BOX | (HAT.id == 1)), (HAT.id,), ".* the primary key of boxes"),
         (select(HAT.id).join(OTHER, OTHER.c.row == HAT.row), (HAT.id,), ".* key of other"),
+        (select(User.name).join(Item, Item.owner_id == User.id), (User.id,), ".* key of items"),
+        (
+            select(Item.id).outerjoin(Item.owner),
+            (User.created_at, Item.id),
+            "created_at may be NULL",
+        ),
+        (
+            select(Item.id).outerjoin(OWNER, OWNER.id == Item.owner_id),
+            (OWNER.created_at, Item.id),
+            "created_at may be NULL",
+        ),
     ],
 )
 def test_joins_that_would_lose_rows_are_refused(
