@@ -48,7 +48,9 @@ class Body:
         if self._whole:
             return await self._receive()
         self._visit.lift_deadline()
-        message = await self._receive()
+        try:
+            message = await self._receive()
+        finally:
+            self._visit.restart()
         self._whole = not message.get("more_body")
-        self._visit.restart()
         return message

@@ -82,7 +82,7 @@ class Breaker:
 
     def _probed(self, answered: bool | None) -> None:
         if answered is None:
-            self._become(State.OPEN)  # the pause is over: the next one is the probe
+            self._open()  # who gave it up has learned nothing, and the next one need not at once
         elif answered:
             self._pause_s = self._first_pause_s
             self._latest.clear()

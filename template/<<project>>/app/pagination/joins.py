@@ -17,6 +17,7 @@ from sqlalchemy import BooleanClauseList
 from sqlalchemy import Column
 from sqlalchemy import ColumnElement
 from sqlalchemy import FromClause
+from sqlalchemy import Index
 from sqlalchemy import Join
 from sqlalchemy import Select
 from sqlalchemy import Table
@@ -43,8 +44,10 @@ def joins_problem(query: AnySelect, order: Sequence[Column[Any]]) -> str | None:
     tables = {_name(leaf): _table(leaf) for leaf in leaves}
     if len(tables) < 2 or None in tables.values() or query._group_by_clauses or query._distinct:
         return None
-    conditions = (*(join.onclause for join in joins), query.whereclause)
-    equalities = [one for condition in conditions for one in _equalities(condition)]
+    equalities = [*_equalities(query.whereclause)]
+    for join in joins:
+        told = {_name(leaf) for leaf in _told(join)}
+        equalities += [one for one in _equalities(join.onclause) if one[0] in told]
     columns = {(_name(column.table), column.name) for column in order}
     if repeated := _repeated(tables, columns, equalities):
         return f"a JOIN may repeat a row; add the primary key of {' and '.join(sorted(repeated))}"
@@ -74,8 +77,15 @@ def unique_keys(table: FromClause | None) -> Iterator[Iterable[Column[Any]]]:
     """The columns of each key that tells the rows of a table apart."""
     if isinstance(table, Table):
         yield from (c.columns for c in table.constraints if isinstance(c, UniqueConstraint))
+        yield from (index.columns for index in table.indexes if _is_key(index))
         if table.primary_key.columns:
             yield table.primary_key.columns
+
+
+def _is_key(index: Index) -> bool:
+    """Whether it tells all rows apart by columns alone."""
+    partial = index.dialect_options["postgresql"]["where"] is not None
+    return index.unique and not partial and len(index.columns) == len(index.expressions)
 
 
 def _equalities(condition: Any) -> Iterator[Equality]:
@@ -115,6 +125,12 @@ def _optional(join: Join) -> Iterator[FromClause]:
         yield from _leaves(join.right)
     if join.full:
         yield from _leaves(join.left)
+
+
+def _told(join: Join) -> Iterator[FromClause]:
+    """Of whose columns ON says what they are in every row: not of what stands beside NULLs."""
+    if not join.full:
+        yield from _leaves(join.right if join.isouter else join)
 
 
 def _name(source: FromClause) -> str:

@@ -101,7 +101,7 @@ class Login:
             raise HTTPException(429, f"Too many attempts; the next in {wait_s} seconds.", wait)
         try:
             user = await self._verified(asked)
-        except BaseException:  # too many are logging in, say, or the service stops: no guess
+        except Unavailable:  # nobody could tell: no guess. Who does not wait for it has made one
             with suppress(Unavailable):
                 await self._throttle.undone(scope, asked.email)
             raise

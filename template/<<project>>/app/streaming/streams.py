@@ -65,10 +65,10 @@ class Streams:
             raise Unavailable("Too many files are on their way.", RETRY_S)
         outcome, limit = "failed", asyncio.timeout(self.settings.timeout_s)
         self._limits.add(limit)
-        for tell in self.at_begin:
-            tell(scope)
         ACTIVE[direction].inc()
         try:
+            for tell in self.at_begin:
+                tell(scope)
             async with limit:
                 yield
             outcome = "done"

@@ -68,17 +68,20 @@ class Transactions(SpanExporter):
     def _take(self, first: ReadableSpan) -> list[ReadableSpan]:
         """The spans that this one has led to, no longer held; others of the trace stay."""
         held = self._held.pop(first.context.trace_id, [])
-        above, below, others = {first.context.span_id}, [], []
-        for span in reversed(held):  # who ends later is above
-            if span.parent and span.parent.span_id in above:
-                above.add(span.context.span_id)
-                below.append(span)
-            else:
-                others.append(span)
-        if others:
-            self._held[first.context.trace_id] = others[::-1]
+        children: dict[int, list[ReadableSpan]] = {}
+        for span in reversed(held):
+            if span.parent:
+                children.setdefault(span.parent.span_id, []).append(span)
+        below, above = [], [first.context.span_id]
+        while above:
+            found = children.pop(above.pop(), [])
+            below += found
+            above += [span.context.span_id for span in found]
+        taken = dict.fromkeys(span.context.span_id for span in below)
+        if others := [span for span in held if span.context.span_id not in taken]:
+            self._held[first.context.trace_id] = others
         self._count -= len(below)
-        self._gone.update(dict.fromkeys(above))
+        self._gone.update(taken | {first.context.span_id: None})
         while len(self._gone) > MOST_HELD:
             self._gone.popitem(last=False)
         return below

@@ -121,10 +121,14 @@ def test_a_bad_probe_doubles_the_pause(breaker: Breaker, clock: Clock) -> None:
     assert expected == LONGEST_PAUSE_S
 
 
-def test_a_probe_that_is_given_up_lets_the_next_one_probe(breaker: Breaker, clock: Clock) -> None:
+def test_after_a_probe_that_is_given_up_there_is_a_pause_no_longer_than_before(
+    breaker: Breaker, clock: Clock
+) -> None:
     fail(breaker)
     clock.now += PAUSE_S
     assert attempt(breaker, None)
+    assert state(breaker) == "OPEN"
+    clock.now += PAUSE_S
     assert state(breaker) == "HALF_OPEN"
     assert attempt(breaker, True)
     assert state(breaker) == "CLOSED"

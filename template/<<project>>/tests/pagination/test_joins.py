@@ -11,6 +11,7 @@ from sqlalchemy import Column
 from sqlalchemy import ForeignKey
 from sqlalchemy import Integer
 from sqlalchemy import MetaData
+from sqlalchemy import String
 from sqlalchemy import Table
 from sqlalchemy import UniqueConstraint
 from sqlalchemy import bindparam
@@ -18,14 +19,41 @@ from sqlalchemy import exists
 from sqlalchemy import func
 from sqlalchemy import select
 from sqlalchemy import true
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import aliased
+from sqlalchemy.orm import mapped_column
+from sqlalchemy.orm import relationship
 
 from app.database import Database
-from app.items.models import Item
 from app.pagination import Cursors
 from app.pagination.with_database import Keyset
 from app.service import Service
-from app.users.models import User
+
+
+class Base(DeclarativeBase):
+    """Of models with a relation."""
+
+
+class Maker(Base):
+    """Who makes hats."""
+
+    __tablename__ = "makers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(20))
+    code: Mapped[int] = mapped_column(unique=True, index=True)
+
+
+class Cap(Base):
+    """What one of them has made."""
+
+    __tablename__ = "caps"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    maker_id: Mapped[int | None] = mapped_column(ForeignKey(Maker.id))
+    maker: Mapped[Maker | None] = relationship()
+
 
 metadata = MetaData()
 BOXES = Table(
@@ -46,7 +74,7 @@ HATS = Table(
 LABELS = Table("labels", metadata, Column("hat_id", ForeignKey(HATS.c.id), nullable=False))
 BOX, HAT, LABEL = BOXES.c, HATS.c, LABELS.c
 OTHER = HATS.alias("other")
-OWNER = aliased(User)
+MAKER = aliased(Maker)
 IN_BOX = HAT.box_id == BOX.id
 LABELLED = LABEL.hat_id == HAT.id
 HAT_AND_BOX = select(HAT.id, BOX.code)
@@ -72,8 +100,9 @@ PERHAPS_IN_BOX = HAT_AND_BOX.select_from(HATS).outerjoin(BOXES, IN_BOX)
         (select(HAT.id).join(OTHER, OTHER.c.id == HAT.place), (HAT.id,)),
         (select(HAT.id).where(exists().where(LABELLED)), (HAT.id,)),
         (select(HAT.id, func.count()).join(LABELS, LABELLED).group_by(HAT.id), (HAT.id,)),
-        (select(Item.id).outerjoin(Item.owner), (Item.id,)),
-        (select(Item.id).outerjoin(OWNER, OWNER.id == Item.owner_id), (Item.id,)),
+        (select(Cap.id).outerjoin(Cap.maker), (Cap.id,)),
+        (select(Cap.id).outerjoin(MAKER, MAKER.id == Cap.maker_id), (Cap.id,)),
+        (select(HAT.id).join(Maker, Maker.code == HAT.place), (HAT.id,)),
         (select(HAT.id).distinct().join(LABELS, LABELLED), (HAT.id,)),
         (select(HAT.id).join(select(LABELS).subquery(), true()), (HAT.id,)),
     ],
@@ -94,16 +123,24 @@ def test_joins_that_keep_rows_apart_are_taken(query: Any, order: tuple[Any, ...]
         (HAT_AND_BOX, (HAT.id,), ".* the primary key of boxes"),
         (HAT_AND_BOX.where(IN_BOX | (HAT.id == 1)), (HAT.id,), ".* the primary key of boxes"),
         (select(HAT.id).join(OTHER, OTHER.c.row == HAT.row), (HAT.id,), ".* key of other"),
-        (select(User.name).join(Item, Item.owner_id == User.id), (User.id,), ".* key of items"),
+        (select(Maker.name).join(Cap, Cap.maker_id == Maker.id), (Maker.id,), ".* key of caps"),
         (
-            select(Item.id).outerjoin(Item.owner),
-            (User.created_at, Item.id),
-            "created_at may be NULL",
+            select(Cap.id).outerjoin(Cap.maker),
+            (Maker.code, Cap.id),
+            "code may be NULL",
         ),
         (
-            select(Item.id).outerjoin(OWNER, OWNER.id == Item.owner_id),
-            (OWNER.created_at, Item.id),
-            "created_at may be NULL",
+            select(Cap.id).outerjoin(MAKER, MAKER.id == Cap.maker_id),
+            (MAKER.code, Cap.id),
+            "code may be NULL",
+        ),
+        (
+            # where no label is found, nothing is said of the box that a hat is in
+            select(BOX.id)
+            .join(HATS, HAT.row == BOX.code)
+            .outerjoin(LABELS, LABELLED & (HAT.id == BOX.id)),
+            (BOX.id,),
+            ".* key of hats and labels",
         ),
     ],
 )

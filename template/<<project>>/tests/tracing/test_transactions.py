@@ -63,6 +63,15 @@ def test_two_transactions_of_one_trace(sent: Sent) -> None:
     assert not sent.exporter._held
 
 
+def test_what_outlives_its_parent_is_part_of_it(sent: Sent) -> None:
+    first = sent.span("first")
+    parent = sent.span("parent", first)
+    child = sent.span("child", parent)
+    end(parent, child, first)
+    assert sent.names() == [["first", "parent", "child"]]
+    assert (sent.exporter._held, sent.exporter._count) == ({}, 0)
+
+
 def test_what_outlives_its_transaction_is_not_held(sent: Sent) -> None:
     first = sent.span("first")
     early = sent.span("early", first)

@@ -91,6 +91,8 @@ def test_no_string_is_left_whatever_it_holds(said: str) -> None:
         ("SELECT 1, -2, 3.5e10, 0xff, a1, b.c2", "SELECT ?, -?, ?, ?, a1, b.c2"),
         ("SELECT E'it\\'s', 'open", "SELECT ?, ?"),
         ("SELECT $tag$open", "SELECT ?"),
+        ("SELECT E'secret's \\", "SELECT ?s \\"),
+        ("SELECT E'it\\'s secret \\", "SELECT ?"),
         ("/* it's */ SELECT 'secret'", "SELECT ?"),
         ("-- it's\nSELECT 'secret' -- it's 5", "SELECT ?"),
         ("SELECT 1 /* a /* it's */ b */ , 'secret'", "SELECT ?"),
