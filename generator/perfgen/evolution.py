@@ -108,11 +108,11 @@ class Evolution:
         """Bring the change in, unless it is a dry run, and tell of it."""
         notes = change.notes + answers.notes
         told = notices(change, recorded, wanted)
+        message = self._message(recorded, wanted)
         written = not self.dry_run and not change.empty
         if written:
-            message = self._message(recorded, wanted)
             landing.land(service, change, self.command, message, told.to_run())
-        following = telling.following(change, self._message(recorded, wanted)) if written else []
+        following = telling.following(change, message) if written else []
         with self.output.best_effort():
             telling.tell_files(change.files, self.output, whole=self.dry_run)
             for line in notes + told.lines():

@@ -17,13 +17,13 @@ from perfgen import unfinished
 from perfgen.change import Change
 from perfgen.errors import Refused
 from perfgen.plan import Plan
+from perfgen.scratch import GITLINK
 from perfgen.scratch import Entry
 from perfgen.service import Service
 from perfgen.undoing import undo_files
 
 # What our git must not do besides: run the user's hooks, or share an index with others.
 _QUIETLY = {"core.hooksPath": os.devnull, "core.splitIndex": "false", "core.fsmonitor": "false"}
-_GITLINK = "160000"
 _ATTEMPTS = 5  # at an index that others write at the same time
 
 
@@ -75,15 +75,44 @@ def _prepare(
     come = [
         path
         for path, entry in change.result.items()
-        if change.ours.get(path) != entry and entry.mode != _GITLINK
+        if change.ours.get(path) != entry and entry.mode != GITLINK
     ]
+    made = _planned(service, change, come, command, message, reminders)
+    room.require_seen(service, made)
+    room.require_room(service, made)
+    entries = [change.result[path] for path in come]
+    entries += [entry for stages in change.stages.values() for entry in stages.values()]
+    _git(service, "unpack-objects", "-q", data=change.scratch.pack(entries))
+    _write_files(service, {prefix + path: change.result[path] for path in come})
+    _write_index(service, change)
+    made.landed = {path: plan.fingerprint(state / "new" / path) for path in made.come}
+    for path in made.leave:
+        (state / "old" / path).parent.mkdir(parents=True, exist_ok=True)
+    for path in made.stays:
+        place = state / "stays" / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(service.top / path, place, follow_symlinks=False)
+    made.save(state)
+    return made
+
+
+def _planned(
+    service: Service,
+    change: Change,
+    come: list[str],
+    command: str,
+    message: str,
+    reminders: Sequence[str],
+) -> Plan:
+    """The plan, but for what the files that `come` are once they are written."""
+    prefix = service.prefix
     gone = [path for path in change.ours if path not in change.result or path in set(come)]
     leave = {
         prefix + path: plan.fingerprint(service.folder / path)
         for path in gone
         if os.path.lexists(service.folder / path)
     }
-    made = Plan(
+    return Plan(
         head=service.head,
         command=command,
         leave=leave,
@@ -101,22 +130,6 @@ def _prepare(
         reminders=list(reminders),
         service=prefix,
     )
-    room.require_seen(service, made)
-    room.require_room(service, made)
-    entries = [change.result[path] for path in come]
-    entries += [entry for stages in change.stages.values() for entry in stages.values()]
-    _git(service, "unpack-objects", "-q", data=change.scratch.pack(entries))
-    _write_files(service, {prefix + path: change.result[path] for path in come})
-    _write_index(service, change)
-    made.landed = {path: plan.fingerprint(state / "new" / path) for path in made.come}
-    for path in leave:
-        (state / "old" / path).parent.mkdir(parents=True, exist_ok=True)
-    for path in made.stays:
-        place = state / "stays" / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(service.top / path, place, follow_symlinks=False)
-    made.save(state)
-    return made
 
 
 def _git(service: Service, *args: str | Path, index: Path | None = None, data: bytes = b"") -> None:

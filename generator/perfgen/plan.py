@@ -30,9 +30,7 @@ class Plan:
 
     head: str  # the commit that it changes
     command: str
-    leave: dict[
-        str, str
-    ]  # files that are there and go, or make place for a new one; by `fingerprint`
+    leave: dict[str, str]  # what is there and goes, or makes place for a new file, by `fingerprint`
     come: list[str]  # files that come
     landed: dict[str, str]  # what each that comes is, by `fingerprint`
     marked: list[str]  # files that come with conflict markers

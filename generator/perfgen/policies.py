@@ -12,6 +12,7 @@ from perfgen import git
 from perfgen import markers
 from perfgen import settingsfile
 from perfgen.errors import Refused
+from perfgen.scratch import GITLINK
 from perfgen.service import ANSWERS
 from perfgen.service import READING
 from perfgen.service import Service
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from perfgen.scratch import Tree
 
 _ASIDE = re.compile(r"(.+)~HEAD(?:_\d+)?")  # git's name for a file whose place became a folder
-_LINK, _GITLINK = "120000", "160000"
+_LINK = "120000"
 LOCK, SETTINGS = "uv.lock", ".env.example"
 
 
@@ -65,7 +66,7 @@ def _binary(change: Change, *entries: Entry) -> bool:
 
 def require_no_submodule(ours: Tree, names: Iterable[str]) -> None:
     """Refuse when one of `names` lies in a submodule: what is in there is another repository's."""
-    submodules = {path for path, entry in ours.items() if entry.mode == _GITLINK}
+    submodules = {path for path, entry in ours.items() if entry.mode == GITLINK}
     for name in names if submodules else ():
         for folder in {str(parent) for parent in PurePosixPath(name).parents} & submodules:
             raise Refused(

@@ -28,6 +28,9 @@ SIMILAR = (
 )
 
 
+GITLINK = "160000"  # the mode of a submodule
+
+
 class Entry(NamedTuple):
     """What stands at a path in a tree."""
 
@@ -169,7 +172,7 @@ class Scratch:
 
     def pack(self, entries: Iterable[Entry]) -> bytes:
         """The contents of files as a pack, for another repository."""
-        names = {entry.sha for entry in entries if entry.mode != "160000"}
+        names = {entry.sha for entry in entries if entry.mode != GITLINK}
         return self.git(
             "pack-objects", "-q", "--stdout", data="".join(f"{name}\n" for name in names).encode()
         )
