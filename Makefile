@@ -5,6 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 MAINTAIN = PYTHONPATH=generator $(BIN)/python -m maintain
 DEMO ?= build/demo
+TABLE := build/proofs.json
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,8 +27,9 @@ check: $(BIN)/.dev  ## lint, format and types
 	$(MAINTAIN).readme --check
 
 proofs: $(BIN)/.dev  ## every set of patterns started and tested, faults, kill -9, images
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow or proof" tests/template tests/generator $(ARGS)
-	$(BIN)/python -m pytest tests/proofs $(ARGS)
+	@rm -f $(TABLE)
+	$(BIN)/python -m pytest --table $(TABLE) -n 2 --dist worksteal -m "slow or proof" tests/template tests/generator $(ARGS)
+	$(BIN)/python -m pytest --table $(TABLE) tests/proofs $(ARGS)
 
 bench: $(BIN)/.dev  ## measure the generator and the generated service
 	$(BIN)/python -m bench

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,12 +30,23 @@ class Table:
         self._record(TALLY, (promise, done, list(found.items()), str(lost)))
 
 
-def markdown(reporter: pytest.TerminalReporter) -> str | None:
-    """The rows of all proofs that held, ready for a README; None if there are none."""
-    rows = sorted([*_rows(reporter), *_tallies(reporter)], key=lambda row: row[0])
-    if not rows:
-        return None
-    lines = [HEAD, ("---", "---", "---", "---"), *rows]
+def found(reporter: pytest.TerminalReporter) -> list[tuple[str, ...]]:
+    """The rows of all proofs that held."""
+    return [*_rows(reporter), *_tallies(reporter)]
+
+
+def with_earlier(rows: list[tuple[str, ...]], kept: Path) -> list[tuple[str, ...]]:
+    """These rows and those of earlier runs, all of them kept in this file for later ones."""
+    earlier = json.loads(kept.read_text()) if kept.exists() else []
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps([*earlier, *rows]))
+    return [*map(tuple, earlier), *rows]
+
+
+def markdown(rows: list[tuple[str, ...]]) -> str:
+    """The rows as a table, ready for a README."""
+    ordered = sorted(rows, key=lambda row: row[0].lower())
+    lines = [HEAD, ("---", "---", "---", "---"), *ordered]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
