@@ -228,8 +228,9 @@ def test_a_migration_waits_for_a_long_transaction(
     expand(release)
     with before.service.processes(1) as (api,):
         tally, said = asyncio.run(under_load(api.port))
+        why = [*api.events("request_failed"), *api.events("database_unavailable")][:2]
     assert "migration_postponed" in said
-    assert tally.failed == 0, f"{tally} {tally.wrong[:1]}"
+    assert tally.failed == 0, f"{tally} {tally.wrong[:1]} {why}"
     notes.assert_kept(postgres, "coalesce(body, text)")
     table.add(
         "A schema changes without anybody noticing",

@@ -306,6 +306,7 @@ def test_the_deadline_cancels_the_query(
 
     fixed = {"DATABASE_POOL_MIN": str(POOL), **DEFAULTS}
     with service.processes(1, **fixed) as (api,):
+        user = asyncio.run(ask(api.port, service.key, get("/users/1"))).json
         before = postgres.sql(BACKENDS)
         assert before.count("idle") == POOL
         with postgres.locked(lock):
@@ -314,7 +315,7 @@ def test_the_deadline_cancels_the_query(
             assert postgres.sql(BACKENDS) == before
         assert api.metric("backpressure_deadline_exceeded_total", whose="client") == many
         answer = asyncio.run(ask(api.port, service.key, get("/users/1")))
-        assert (answer.status, answer.json["name"]) == (200, "User 1")
+        assert (answer.status, answer.json) == (200, user)
         assert asyncio.run(ask(api.port, service.key, PAGE)).status == 200
     table.add(
         "A deadline cancels the query",

@@ -45,7 +45,7 @@ SUMS = "count(*), sum(price)::bigint, sum(length(name)), sum(length(description)
 @pytest.fixture
 def before(service: Service, postgres: Postgres) -> Iterator[str]:
     """A condition that holds for the items of the test, which are gone after it."""
-    newest = postgres.sql("SELECT max(id) FROM items")
+    newest = postgres.sql("SELECT coalesce(max(id), 0) FROM items")
     yield f"id > {newest}"
     postgres.sql(f"DELETE FROM items WHERE id > {newest}")
     postgres.sql("VACUUM items")
