@@ -27,7 +27,7 @@ from tests.template.tree import Tree
 
 MISSING_HERE = "there is no pgbouncer on this machine"  # .ci/run installs it
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1600)
 
 
 def proved(quick: list[Chosen]) -> pytest.MarkDecorator:
@@ -109,7 +109,8 @@ def test_passes_its_own_tests(
 ) -> None:
     with proving("tested", chosen), machine.short_folder() as root:
         env = urls | {"PYTEST_DEBUG_TEMPROOT": root}
-        said = machine.run(own_tools / "python", "-m", "pytest", "-q", cwd=copy, env=env)
+        command = (own_tools / "python", "-m", "pytest", "-q")
+        said = machine.run(*command, cwd=copy, env=env, timeout_s=1500)  # a busy machine's
     closing = said.splitlines()[-1]
     assert re.search(r"\d+ passed", closing), closing
     skipped = [line for line in said.splitlines() if line.startswith("SKIPPED")]
