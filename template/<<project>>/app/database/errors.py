@@ -20,6 +20,12 @@ _AWAY = (
 # DATABASE_STATEMENT_TIMEOUT_S is over, by the server's clock or by ours. (A TimeoutError is an
 # OSError, but to ask again what took so long would only make it worse.)
 _SLOW = (TimeoutError, asyncpg.QueryCanceledError)
+# Another transaction was in the way: the server gave this one up, and keeps nothing of it.
+_CONFLICT = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+)
 # A migration changed what a prepared statement gives.
 _STALE = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
 
@@ -53,6 +59,8 @@ def unavailable(
     found: Unavailable | None = None
     if isinstance(error, _SLOW):
         found = Unavailable("The database took too long.")
+    elif isinstance(error, _CONFLICT):
+        found = Unavailable("Another transaction was in the way.")
     elif is_stale(error):
         found = Migrated()
     elif disconnected or isinstance(error, _AWAY):

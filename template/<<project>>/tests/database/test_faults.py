@@ -13,6 +13,8 @@ from sqlalchemy import bindparam
 from sqlalchemy import insert
 from sqlalchemy import select
 from sqlalchemy import text
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Database
 from app.database import Statement
@@ -197,6 +199,32 @@ async def test_our_own_clock_ends_a_query_too(servers: dict[str, str], watch: Wa
                 await session.execute(text("SELECT pg_sleep(30)"))
         await watch.busy(0)
         assert len(await database.fetch(ONE)) == 1
+
+
+async def test_who_is_in_anothers_way_may_try_again(database: Database, watch: Watch) -> None:
+    """Two transactions that wait for each other: the server gives one of them up."""
+    for n in (1, 2):
+        await database.fetch(WRITE, n=n)
+    both = asyncio.Barrier(2)
+
+    async def touch(session: AsyncSession, n: int) -> None:
+        await session.execute(update(PROBE).where(PROBE.c.n == n).values(n=n))
+
+    async def cross(first: int, second: int) -> None:
+        async with database.session() as session:
+            await touch(session, first)
+            await both.wait()
+            await touch(session, second)
+
+    failed = await asyncio.gather(cross(1, 2), cross(2, 1), return_exceptions=True)
+    assert [type(error) for error in failed if error] == [Unavailable]
+    async with database.session() as session:
+        await touch(session, 1)
+        async with database.session() as other:
+            with pytest.raises(Unavailable, match="in the way"):
+                await other.execute(
+                    select(PROBE).where(PROBE.c.n == 1).with_for_update(nowait=True)
+                )
 
 
 async def test_unavailable_is_logged_without_values(
