@@ -10,6 +10,7 @@ import gc
 import tracemalloc
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import httpx2
@@ -72,8 +73,9 @@ async def test_requests_keep_no_memory(client: httpx2.AsyncClient) -> None:
     await ask(client, ROUNDS)
     tracemalloc.start()
     try:
-        first = await traced_bytes(client)
-        second = await traced_bytes(client)
+        held = [await traced_bytes(client) for _ in range(4)]
     finally:
         tracemalloc.stop()
-    assert second - first < ROUNDS * KEPT_BYTES
+    # a leak is there each time; that Python enlarges a table of its own, as of its texts, is not
+    grown = [after - before for before, after in pairwise(held)]
+    assert min(grown) < ROUNDS * KEPT_BYTES, grown
