@@ -14,6 +14,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from app.database import Database
 from app.database import Statement
 from app.database import metrics
+from app.database.lend import LentConnection
+from app.database.lend import PooledConnection
 from app.http.errors import Unavailable
 from tests.database.conftest import Watch
 from tests.database.conftest import settings
@@ -80,6 +82,35 @@ async def test_a_session_that_has_done_nothing_begins_again(
     await watch.connection.execute("ALTER TABLE probe ALTER n TYPE bigint")
     assert await asyncio.gather(*(adds(n) for n in range(3, 6))) == [(3,), (4,), (5,)]
     assert await watch.rows() == 6
+
+
+async def test_a_statement_that_is_forgotten_as_it_is_prepared_is_prepared_again(
+    database: Database, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another session of the pool finds out about a migration just then."""
+    clean_up: Any = PooledConnection._cleanup_stmts  # type: ignore[attr-defined]
+    forgotten: list[Any] = []
+
+    async def forgetting(self: Any) -> None:
+        if not forgotten:
+            forgotten.append(self)
+            self._drop_global_statement_cache()
+        await clean_up(self)
+
+    async def count() -> int:
+        async with database.session() as session:
+            return len((await session.execute(select(PROBE.c.n))).all())
+
+    await watch.connection.execute("INSERT INTO probe VALUES (1)")
+    assert await count() == 1
+    async with database.session() as session:  # so that there are statements to be cleaned up
+        connection = await session.connection()
+        lent = (await connection.get_raw_connection()).driver_connection
+        assert isinstance(lent, LentConnection)
+        lent.forget_statements()
+    monkeypatch.setattr(PooledConnection, "_cleanup_stmts", forgetting)
+    assert await count() == 1
+    assert forgotten
 
 
 async def test_a_session_sees_the_columns_that_there_are_now(

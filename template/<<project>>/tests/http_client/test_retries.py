@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import product
 from time import monotonic
 
 import pytest
@@ -28,13 +29,17 @@ def later(seconds: int, status: str = "429 Too Many Requests") -> bytes:
     return f"HTTP/1.1 {status}\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\n\r\n".encode()
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
-@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize(
+    ("method", "failure"),
+    [
+        (method, failure)
+        for method, failure in product(["GET", "HEAD", "PUT", "DELETE", "OPTIONS"], FAILURES)
+        if (method, failure) != ("HEAD", "half")  # its answer has no body that could be cut
+    ],
+)
 async def test_idempotent_requests_are_repeated(
     remote: Flaky, connect: Connect, method: str, failure: str | bytes
 ) -> None:
-    if method == "HEAD" and failure == "half":
-        pytest.skip("an answer to HEAD has no body that could be cut")
     remote.script = [failure, failure]
     remote.then = OK if method != "HEAD" else b"HTTP/1.1 200 OK\r\n\r\n"
     upstream = await connect(read_timeout_s=0.2)
