@@ -20,6 +20,7 @@ from .harness.table import Table
 
 OWNERS = 5
 LISTING = "/items?fields=id,name,owner(name)&limit=50"
+NAME = "Ada of the story"  # no other proof names anybody so
 SETTINGS = {
     "OTEL_TRACES_SAMPLER_ARG": "1",
     "OTEL_BSP_SCHEDULE_DELAY": "200",
@@ -73,10 +74,10 @@ def test_one_request_through_all_of_it(service: Service, postgres: Postgres, tab
             assert cold.headers["ratelimit"].startswith('"standard";r=99;')
             assert warm.headers["ratelimit"].startswith('"standard";r=98;')
 
-            change = send("PATCH", "/users/1", {"name": "Ada"})
+            change = send("PATCH", "/users/1", {"name": NAME})
             assert asyncio.run(ask(api.port, service.key, change)).status == 200
             owners = [item["owner"] for item in shown(get())]
-            assert owners.count({"name": "Ada"}) == 50 // OWNERS
+            assert owners.count({"name": NAME}) == 50 // OWNERS
 
             following = warm.headers["link"].partition(">")[0].removeprefix("<")
             ids = [item["id"] for item in shown(get(f"/items{following}"))]

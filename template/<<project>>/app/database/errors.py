@@ -28,8 +28,6 @@ _CONFLICT = (
 )
 # A migration changed what a prepared statement gives.
 _STALE = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
-# Another session found that out, and had all statements forgotten, this one just prepared as well.
-_FORGOTTEN = "the prepared statement is closed"
 
 
 class Away(Unavailable):
@@ -48,8 +46,7 @@ class Migrated(Unavailable):
 
 def is_stale(error: BaseException | None) -> bool:
     """Whether prepared statements must be prepared anew."""
-    forgotten = isinstance(error, asyncpg.InterfaceError) and _FORGOTTEN in str(error)
-    return forgotten or isinstance(error, _STALE)
+    return isinstance(error, _STALE)
 
 
 def unavailable(

@@ -24,11 +24,12 @@ class PooledConnection(asyncpg.Connection):
     `Statement` leaves nothing to reset: it sets `clean`, and the round trip is spared, this once.
     """
 
-    __slots__ = ("clean",)
+    __slots__ = ("_outdated", "clean")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.clean = False
+        self._outdated = False
 
     def get_reset_query(self) -> str:
         """What is sent when the connection returns to the pool."""
@@ -36,6 +37,27 @@ class PooledConnection(asyncpg.Connection):
             self.clean = False  # whoever uses it next has to say so again
             return ""
         return super().get_reset_query()
+
+    def _drop_global_statement_cache(self) -> None:
+        """Have every connection of the pool prepare its statements anew: at once, but where one is
+        in use by another task, when that is done with it.
+
+        asyncpg would close them in the middle of what that task does.
+        """
+        mine: Any = self
+        for holder in mine._proxy._holder._pool._holders:
+            connection: Any = holder._con
+            if connection and holder._in_use and connection is not mine:
+                connection._outdated = True
+            elif connection:
+                connection._drop_local_statement_cache()
+
+    def _on_release(self, stacklevel: int = 1) -> None:
+        released: Any = super()
+        released._on_release(stacklevel)
+        if self._outdated:
+            self._outdated = False
+            released._drop_local_statement_cache()
 
 
 class BouncedConnection(PooledConnection):

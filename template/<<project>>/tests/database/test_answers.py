@@ -14,8 +14,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 from app.database import Database
 from app.database import Statement
 from app.database import metrics
-from app.database.lend import LentConnection
-from app.database.lend import PooledConnection
 from app.http.errors import Unavailable
 from tests.database.conftest import Watch
 from tests.database.conftest import settings
@@ -84,33 +82,44 @@ async def test_a_session_that_has_done_nothing_begins_again(
     assert await watch.rows() == 6
 
 
-async def test_a_statement_that_is_forgotten_as_it_is_prepared_is_prepared_again(
-    database: Database, watch: Watch, monkeypatch: pytest.MonkeyPatch
+async def test_what_is_in_use_is_not_forgotten_when_somebody_else_finds_out_about_a_migration(
+    database: Database, watch: Watch
 ) -> None:
-    """Another session of the pool finds out about a migration just then."""
-    clean_up: Any = PooledConnection._cleanup_stmts  # type: ignore[attr-defined]
-    forgotten: list[Any] = []
-
-    async def forgetting(self: Any) -> None:
-        if not forgotten:
-            forgotten.append(self)
-            self._drop_global_statement_cache()
-        await clean_up(self)
-
-    async def count() -> int:
+    async def probe() -> None:
         async with database.session() as session:
-            return len((await session.execute(select(PROBE.c.n))).all())
+            await session.execute(select(PROBE.c.n))
 
-    await watch.connection.execute("INSERT INTO probe VALUES (1)")
-    assert await count() == 1
-    async with database.session() as session:  # so that there are statements to be cleaned up
-        connection = await session.connection()
-        lent = (await connection.get_raw_connection()).driver_connection
-        assert isinstance(lent, LentConnection)
-        lent.forget_statements()
-    monkeypatch.setattr(PooledConnection, "_cleanup_stmts", forgetting)
-    assert await count() == 1
-    assert forgotten
+    await probe()
+    async with database.connection() as connection:
+        lent: Any = connection
+        held = (await lent._prepare("SELECT 1", use_cache=True), await lent.prepare("SELECT 2"))
+        await probe()  # on a second connection
+        await watch.connection.execute("ALTER TABLE probe ALTER n TYPE bigint")
+        await probe()
+        assert [await statement.fetchval() for statement in held] == [1, 2]
+        assert len(lent._stmt_cache) > 0
+    assert len(lent._stmt_cache) == 0
+
+
+async def test_a_session_keeps_its_statements_while_another_one_forgets_them(
+    servers: dict[str, str], watch: Watch
+) -> None:
+    """Eight sessions find out about a migration in the same moment, time and again."""
+    add = insert(PROBE).values(n=bindparam("n")).returning(PROBE.c.n)
+    eight = {"pool_min": 8, "pool_max": 8}
+    async with Database(settings(servers["DATABASE_URL"], **eight)) as database:
+
+        async def adds(n: int) -> int:
+            async with database.session() as session:
+                added = (await session.execute(add, {"n": n})).scalar_one()
+                await session.execute(text("SELECT pg_sleep(0.02)"))  # each has its connection
+                return int(added)
+
+        for first in range(0, 20 * 8, 8):
+            kind = ("bigint", "integer")[first // 8 % 2]
+            await watch.connection.execute(f"ALTER TABLE probe ALTER n TYPE {kind}")
+            eight_more = range(first, first + 8)
+            assert await asyncio.gather(*map(adds, eight_more)) == list(eight_more)
 
 
 async def test_a_session_sees_the_columns_that_there_are_now(
