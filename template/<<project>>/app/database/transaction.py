@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from collections.abc import Awaitable
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from contextlib import suppress
 from typing import Any
@@ -40,7 +41,7 @@ async def transaction_on(connection: asyncpg.Connection) -> AsyncIterator[Transa
     current = Transaction(connection)
     # the level that sessions ask for, whose transactions are savepoints within this one
     transaction = connection.transaction(isolation="read_committed")
-    await _answered(connection, transaction.start())
+    await _answered(connection, transaction.start)
     try:
         with current.begun():
             yield current
@@ -50,16 +51,16 @@ async def transaction_on(connection: asyncpg.Connection) -> AsyncIterator[Transa
             await transaction.rollback()
         raise
     try:
-        await _answered(connection, transaction.commit())
+        await _answered(connection, transaction.commit)
     except BaseException:  # cancelled, or its answer was lost
         await current.in_doubt()
         raise
     await current.committed()
 
 
-async def _answered(connection: asyncpg.Connection, step: Awaitable[None]) -> None:
+async def _answered(connection: asyncpg.Connection, step: Callable[[], Awaitable[None]]) -> None:
     try:
-        await step
+        await step()  # which raises as it is called when it knows that the connection is closed
     except Exception as error:
         lost = connection.is_closed()
         if problem := unavailable(error, "transaction", disconnected=lost):

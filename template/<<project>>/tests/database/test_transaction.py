@@ -153,6 +153,11 @@ async def test_a_broken_connection_is_unavailable_and_replaced(
         async with database.transaction():
             await database.fetch(WRITE, n=1)
             await watch.kill()
+    with pytest.raises(Unavailable):
+        async with database.transaction():
+            await database.fetch(WRITE, n=1)
+            await watch.kill()
+            await asyncio.sleep(0.2)  # so that asyncpg knows before it is asked to commit
     assert await watch.rows() == 0
     await database.fetch(ONE)  # finds what else was killed, for a write is not tried again
     await database.fetch(WRITE, n=1)
