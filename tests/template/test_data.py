@@ -121,7 +121,8 @@ def test_rows_outlive_every_change_by_perfgen(owner: Owner) -> None:
     assert owner.rows(*OLD) == before
     owner.changes("add", "queue", "scheduler")
     assert owner.rows(*OLD) == before
-    assert Tree(owner.service).answers["_commit"] != made_by
+    # the newest release may be what the template is at present
+    assert Tree(owner.service).answers["_commit"] != made_by or made_by == EARLIER[-1].tag
     owner.sql(JOBS)
     before = owner.rows(*OLD, *NEW)
     assert [before[name].split()[0] for name in NEW] == ["3", "1"]
