@@ -60,7 +60,7 @@ def main(options: list[str]) -> int:
         build_seed(BUILD / "seed-express")
         if "--build-only" in options:
             return 0
-        command = [sys.executable, str(HERE / "run.py"), "--build", str(BUILD)]
+        command = [sys.executable, "-m", "bench.run", "--build", str(BUILD)]
         command += ["--servers", str(HERE / "perfgen.toml"), "--scenarios", SCENARIOS]
         command += ["--only", "seed-express,perfgen,perfgen-log", "--rounds", "10", *options]
         if code := subprocess.run(command).returncode:

@@ -1,25 +1,31 @@
 """The questions of `copier.yml`, so that every answer is known to be right before copier starts."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from fnmatch import fnmatch
+from functools import cached_property
+from typing import TYPE_CHECKING
 from typing import Any
 
 import yaml
-from jinja2 import StrictUndefined
-from jinja2 import Template
-from jinja2 import TemplateError
-from jinja2.sandbox import SandboxedEnvironment
 
 from perfgen.catalogue import Catalogue
 from perfgen.errors import Fault
 from perfgen.errors import Refused
 from perfgen.errors import nearest
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from jinja2.sandbox import SandboxedEnvironment
+
 Values = dict[str, Any]
 UNANSWERED = object()
+# ten times as fast, where PyYAML was built with libyaml (its wheels are)
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 TYPES = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
 
 
@@ -64,10 +70,18 @@ class Form:
                 "This is not a perfgen template: its copier.yml has no catalogue of patterns."
             )
         self.catalogue = Catalogue(catalogue.default)
-        options = dict(settings.get("_envops", {})) | {"undefined": StrictUndefined}
-        filters = "jinja2_ansible_filters.AnsibleCoreFiltersExtension"
-        self.jinja = SandboxedEnvironment(extensions=[filters], **options)
+        self._options = dict(settings.get("_envops", {}))
         self._templates: dict[str, Template] = {}
+
+    @cached_property
+    def jinja(self) -> SandboxedEnvironment:
+        """As copier makes it; not before it is needed, for the catalogue alone needs none."""
+        from jinja2 import StrictUndefined
+        from jinja2.sandbox import SandboxedEnvironment
+
+        options = self._options | {"undefined": StrictUndefined}
+        filters = "jinja2_ansible_filters.AnsibleCoreFiltersExtension"
+        return SandboxedEnvironment(extensions=[filters], **options)
 
     def question(self, name: str) -> Question:
         """The question of that name; refused with the nearest name when it cannot be answered."""
@@ -108,10 +122,8 @@ class Form:
     def checked(self, question: Question, answer: Any, values: Values) -> Any:
         """The answer in its type; refused when it is of another type, not a choice, or found wrong."""
         parsed = self.parse(question, answer, values)
-        try:
-            words = self._render(question.validator, {**values, question.name: parsed}).strip()
-        except TemplateError as error:
-            raise Fault(f"The check of {question.name} in the template failed: {error}.") from error
+        known = {**values, question.name: parsed}
+        words = self._render(question.validator, known, f"The check of {question.name}").strip()
         if words:
             shown = "" if question.name in words else f" ({_shown(answer)})"
             raise Refused(f"{question.name}{shown}: {words}.")
@@ -134,7 +146,8 @@ class Form:
         """The titles of the choices with their values."""
         choices = question.choices
         if isinstance(choices, str):
-            choices = yaml.safe_load(self._render(choices, values))
+            about = f"The choice of {question.name}"
+            choices = yaml.safe_load(self._render(choices, values, about))
         if isinstance(choices, Mapping):
             return {str(title): value for title, value in choices.items()}
         return {str(value): value for value in choices or ()}
@@ -143,33 +156,35 @@ class Form:
         """The default in the question's type."""
         value = question.default
         if isinstance(value, str):
-            try:
-                value = self._render(value, values)
-            except TemplateError as error:
-                raise Fault(
-                    f"The default of {question.name} in the template failed: {error}."
-                ) from error
+            value = self._render(value, values, f"The default of {question.name}")
             if question.type not in ("str", "path") or question.multiselect:
                 value = yaml.safe_load(value)
         return value
 
     def _applies(self, question: Question, values: Values) -> bool:
         when = question.when
-        return bool(yaml.safe_load(self._render(when, values)) if isinstance(when, str) else when)
+        if isinstance(when, str):
+            when = yaml.safe_load(self._render(when, values, f"The condition of {question.name}"))
+        return bool(when)
 
-    def _render(self, text: str, values: Values) -> str:
-        if text not in self._templates:
-            self._templates[text] = self.jinja.from_string(text)
-        return self._templates[text].render(values)
+    def _render(self, text: str, values: Values, about: str) -> str:
+        from jinja2 import TemplateError
+
+        try:
+            if text not in self._templates:
+                self._templates[text] = self.jinja.from_string(text)
+            return self._templates[text].render(values)
+        except TemplateError as error:
+            raise Fault(f"{about} in the template failed: {error}.") from error
 
 
 def _documents(files: Mapping[str, bytes]) -> list[dict[str, Any]]:
     """The documents of `copier.yml`, with `!include` as copier reads it."""
 
-    class Loader(yaml.SafeLoader):
+    class Loader(_SafeLoader):
         pass
 
-    def include(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> list[Any]:
+    def include(loader: Any, node: yaml.ScalarNode) -> list[Any]:
         pattern = loader.construct_scalar(node)
         return [
             yaml.load(files[name], Loader)  # noqa: S506 (it is a SafeLoader)

@@ -1,0 +1,1 @@
+"""How services are measured: see ../README.md."""
