@@ -181,8 +181,7 @@ class Form:
 def _documents(files: Mapping[str, bytes]) -> list[dict[str, Any]]:
     """The documents of `copier.yml`, with `!include` as copier reads it."""
 
-    class Loader(_SafeLoader):
-        pass
+    Loader: Any = type("Loader", (_SafeLoader,), {})  # noqa: N806
 
     def include(loader: Any, node: yaml.ScalarNode) -> list[Any]:
         pattern = loader.construct_scalar(node)
