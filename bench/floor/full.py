@@ -23,7 +23,6 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import msgspec
-import orjson
 from msgspec import Meta
 from resp import connect
 from zlib_ng import zlib_ng
@@ -75,6 +74,7 @@ class NoReset(asyncpg.Connection):
         return ""
 
 
+encode = msgspec.json.Encoder().encode
 one_item = msgspec.json.Decoder(NewItem).decode
 many_items = msgspec.json.Decoder(NewItems).decode
 one_job = msgspec.json.Decoder(NewJob).decode
@@ -124,7 +124,7 @@ async def get_user(user_id: int) -> tuple[int, bytes]:
     row = await pool.fetchrow(sql, user_id)
     if row is None:
         return 404, b'{"detail":"There is no such user."}'
-    body = orjson.dumps(dict(row))
+    body = encode(dict(row))
     await redis(b"SETEX", key, b"3600", body)
     return 200, body
 
@@ -150,7 +150,7 @@ async def get_items(query: bytes) -> tuple[int, bytes]:
     shown = [dict(row) if wanted is COLUMNS else {n: row[n] for n in wanted} for row in page]
     follows = b'"%s"' % signed(page[-1]["id"]) if more else b"null"
     return 200, b'{"data":%s,"pagination":{"nextCursor":%s,"hasMore":%s}}' % (
-        orjson.dumps(shown),
+        encode(shown),
         follows,
         b"true" if more else b"false",
     )
@@ -161,7 +161,7 @@ async def post_item(receive: Any) -> tuple[int, bytes]:
     sql = f"INSERT INTO items (name, price, description) VALUES ($1, $2, $3) RETURNING {ALL}"
     row = await pool.fetchrow(sql, new.name, new.price, new.description)
     await redis(b"UNLINK", b"item:%d" % row["id"])
-    return 201, orjson.dumps(dict(row))
+    return 201, encode(dict(row))
 
 
 async def post_items(receive: Any) -> tuple[int, bytes]:

@@ -21,6 +21,7 @@ from app.about import NAME
 from app.auth import AuthSettings
 from app.auth import describe_security
 from app.http import errors
+from app.http.direct import DirectRoutes
 from app.http.edge import Edge
 from app.http.openapi import describe_errors
 from app.pattern import Pattern
@@ -51,7 +52,7 @@ def create_api(service: Service) -> FastAPI:
 
 def create_app(service: Service, api: FastAPI, middleware: Sequence[Pattern]) -> ASGIApp:
     """What the public port serves: the routes within the middleware, outermost first."""
-    app: ASGIApp = api
+    app: ASGIApp = DirectRoutes(api)
     for pattern in reversed(middleware):
         if pattern.middleware:
             app = pattern.middleware(app, service)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from fastapi import APIRouter
-from fastapi import Depends
 from fastapi import Query
 from fastapi import Request
 from fastapi import Response
 from fastapi.routing import APIRoute
-from starlette.routing import Match
 from starlette.types import Scope
 
 from app.fields.parse import BadFields
 from app.fields.shape import Shape
+from app.http.direct import ChosenRoute
 
 
 def fields_of(shape: Shape) -> Any:
@@ -27,15 +27,13 @@ def fields_of(shape: Shape) -> Any:
     )
 
 
-class FieldsRoute(APIRoute):
+class FieldsRoute(ChosenRoute):
     """A route for the requests that have `fields`; the others go on to the next of its path."""
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether the request has `fields`, and is for this route."""
+    def takes(self, scope: Scope) -> bool:
+        """Whether the request has `fields`."""
         query: bytes = scope["query_string"]
-        if query.startswith(b"fields=") or b"&fields=" in query:
-            return super().matches(scope)
-        return Match.NONE, {}
+        return query.startswith(b"fields=") or b"&fields=" in query
 
 
 def add_fields_route(
@@ -49,10 +47,7 @@ def add_fields_route(
     """
     place, whole = _whole(api, path)
     whole.include_in_schema = False
-    once = [Depends(_once)]
-    api.add_api_route(
-        path, endpoint, route_class_override=FieldsRoute, dependencies=once, **options
-    )
+    api.add_api_route(path, _once(endpoint), route_class_override=FieldsRoute, **options)
     api.routes.insert(place, api.routes.pop())
 
 
@@ -63,7 +58,17 @@ def _whole(api: APIRouter, path: str) -> tuple[int, APIRoute]:
     raise LookupError(f"There is no GET {path} yet.")
 
 
-async def _once(request: Request) -> None:
-    """FastAPI would take the last of them, and say nothing."""
-    if len(request.query_params.getlist("fields")) > 1:
-        raise BadFields("it is there more than once, and not as `id,name`")
+def _once(endpoint: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
+    """The endpoint for requests that have `fields` once.
+
+    FastAPI would take the last of them, and say nothing.
+    """
+
+    @wraps(endpoint)
+    async def asked_once(request: Request, **given: Any) -> Response:
+        alone = b"&" not in request.scope["query_string"]
+        if not alone and len(request.query_params.getlist("fields")) > 1:
+            raise BadFields("it is there more than once, and not as `id,name`")
+        return await endpoint(request=request, **given)
+
+    return asked_once

@@ -39,7 +39,11 @@ async def call(
     headers: Headers = (),
     body: Iterable[bytes] = (b"",),
 ) -> Answer:
-    """Send one request, its body in these parts; exceptions of the application come through."""
+    """Send one request, its body in these parts; exceptions of the application come through.
+
+    path: as it is decoded, with a query if there is one
+    """
+    path, _, query = path.partition("?")
     scope: Scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -48,7 +52,7 @@ async def call(
         "scheme": "http",
         "path": path,
         "raw_path": path.encode(),
-        "query_string": b"",
+        "query_string": query.encode(),
         "root_path": "",
         "headers": list(headers),
         "client": ("192.0.2.1", 5000),

@@ -1,0 +1,257 @@
+"""What is answered directly is answered as FastAPI would have."""
+
+from __future__ import annotations
+
+from datetime import date
+from itertools import product
+from typing import Annotated
+
+import pytest
+from fastapi import BackgroundTasks
+from fastapi import Body
+from fastapi import Depends
+from fastapi import FastAPI
+from fastapi import Header
+from fastapi import HTTPException
+from fastapi import Path
+from fastapi import Query
+from fastapi import Request
+from fastapi import Response
+from starlette.background import BackgroundTask
+from starlette.middleware.base import RequestResponseEndpoint
+from starlette.types import Receive
+from starlette.types import Scope
+from starlette.types import Send
+
+from app.http import errors
+from app.http.direct import ChosenRoute
+from app.http.direct import DirectRoutes
+from app.http.errors import Unavailable
+from tests.http.asgi import call
+
+pytestmark = pytest.mark.anyio
+
+Number = Annotated[int, Query(ge=1, le=100)]
+
+
+class Marked(ChosenRoute):
+    """A route for requests that are marked."""
+
+    def takes(self, scope: Scope) -> bool:
+        """Whether this one is."""
+        return b"marked" in scope["query_string"]
+
+
+def shown(**values: object) -> Response:
+    """An answer that tells what the endpoint was called with."""
+    return Response(repr(values), media_type="text/plain")
+
+
+def application() -> FastAPI:
+    """Routes of all kinds."""
+    api = FastAPI(redirect_slashes=False)
+    errors.install(api)
+    _add_direct(api)
+    _add_failing(api)
+    _add_others(api)
+    return api
+
+
+def _add_direct(api: FastAPI) -> None:
+    @api.get("/listing")
+    async def listing(
+        request: Request, limit: Number = 20, cursor: str | None = None, flag: bool = False
+    ) -> Response:
+        return shown(path=request.url.path, limit=limit, cursor=cursor, flag=flag)
+
+    @api.get("/aliased")
+    async def aliased(
+        day: Annotated[date, Query(alias="on-day")], pattern: Annotated[str, Query(pattern="^a")]
+    ) -> Response:
+        return shown(day=day, pattern=pattern)
+
+    @api.get("/things/{thing_id}")
+    async def thing(thing_id: Annotated[int, Path(ge=1)], wide: bool | None = None) -> Response:
+        return shown(thing_id=thing_id, wide=wide)
+
+    async def marked(request: Request, marked: str) -> Response:
+        return shown(route="marked", request=request.method, marked=marked)
+
+    api.router.add_api_route("/chosen/{one}", marked, route_class_override=Marked)
+
+    @api.get("/chosen/{one}")
+    async def unmarked(one: str) -> Response:
+        return shown(route="unmarked", one=one)
+
+    @api.get("/files/{name:path}")
+    async def file(name: str) -> Response:
+        return shown(name=name)
+
+    @api.post("/things")
+    async def create(request: Request) -> Response:
+        return Response(await request.body(), 201, {"X-Made": "1"})
+
+    @api.get("/files/late")  # /files/{name:path} takes it
+    async def late() -> Response:
+        return shown(route="late")
+
+
+def _add_failing(api: FastAPI) -> None:
+    @api.get("/refused")
+    async def refused() -> Response:
+        raise HTTPException(409, "It is there already.", {"X-One": "1"})
+
+    @api.get("/away")
+    async def away() -> Response:
+        raise Unavailable("The database is busy.", retry_after=7)
+
+
+def _add_others(api: FastAPI) -> None:
+    """Those that FastAPI has to answer."""
+
+    async def given(request: Request) -> str:
+        return request.method
+
+    @api.get("/depends")
+    async def depends(method: Annotated[str, Depends(given)]) -> Response:
+        return shown(method=method)
+
+    @api.get("/header")
+    async def header(accept: Annotated[str, Header()] = "none") -> Response:
+        return shown(accept=accept)
+
+    @api.get("/many")
+    async def many(ids: Annotated[list[int], Query()]) -> Response:
+        return shown(ids=ids)
+
+    @api.get("/plain")
+    def plain(limit: Number = 20) -> Response:
+        return shown(limit=limit)
+
+    @api.get("/model")
+    async def model(limit: Number = 20) -> dict[str, int]:
+        return {"limit": limit}
+
+    @api.get("/converted/{one:int}")
+    async def converted(one: int) -> Response:
+        return shown(one=one)
+
+    @api.post("/body")
+    async def body(limit: Number, names: Annotated[list[str], Body()]) -> Response:
+        return shown(limit=limit, names=names)
+
+    @api.get("/later")
+    async def later(tasks: BackgroundTasks) -> Response:
+        return shown(tasks=len(tasks.tasks))
+
+
+DIRECT = ("/listing", "/aliased", "/things/7", "/chosen/1", "/files/a/b", "/files/late")
+OTHERS = ("/depends", "/header", "/many", "/plain", "/model", "/converted/3", "/body", "/later")
+PATHS = (*DIRECT, *OTHERS, "/refused", "/away", "/things", "/things/0", "/things/x", "/listing/")
+QUERIES = (
+    "",
+    "limit=5",
+    "limit=0",
+    "limit=x",
+    "limit=",
+    "limit=5&limit=6",
+    "limit=6&limit=x",
+    "%6Cimit=7&cursor=a%20b+c&flag=yes",
+    "cursor=%FF&flag=1",
+    "cursor&flag=on",
+    "on-day=2026-11-29&pattern=abc",
+    "on-day=2026-11-31&pattern=b",
+    "marked=1&wide=true",
+    "wide=&thing_id=9",
+    "ids=1&ids=2",
+    "ids=1;ids=2&&=&a",
+)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
+async def test_the_answer_is_that_of_fastapi(method: str) -> None:
+    api = application()
+    direct = DirectRoutes(api)
+    statuses = set()
+    for path, query in product(PATHS, QUERIES):
+        asked = f"{path}?{query}" if query else path
+        body = [b'["a",', b'"b"]']
+        headers = [(b"content-type", b"application/json"), (b"accept", b"text/plain")]
+        expected = await call(api, method, asked, headers, body)
+        answer = await call(direct, method, asked, headers, body)
+        assert (answer.status, answer.headers, answer.body) == (
+            expected.status,
+            expected.headers,
+            expected.body,
+        ), asked
+        for name in ("route", "path_params", "app"):
+            assert answer.scope.get(name) == expected.scope.get(name), asked
+        statuses.add(answer.status)
+    assert {"GET": 200, "HEAD": 405, "POST": 201, "DELETE": 405}[method] in statuses
+
+
+async def test_plain_routes_are_answered_directly() -> None:
+    direct = DirectRoutes(application())
+    for path in (*DIRECT, "/chosen/1?marked=1", "/refused", "/away"):
+        asked = "/aliased?on-day=2026-11-29&pattern=abc" if path == "/aliased" else path
+        assert "fastapi_inner_astack" not in (await call(direct, path=asked)).scope, path
+    for path in OTHERS:
+        method = "POST" if path == "/body" else "GET"
+        assert "fastapi_inner_astack" in (await call(direct, method, path)).scope, path
+
+
+async def test_what_nobody_expected_is_answered_and_raised() -> None:
+    api = FastAPI()
+    errors.install(api)
+
+    @api.get("/broken")
+    async def broken() -> Response:
+        raise RuntimeError("hunter2")
+
+    async def keeps(scope: Scope, receive: Receive, send: Send) -> None:
+        with pytest.raises(RuntimeError, match="hunter2"):
+            await DirectRoutes(api)(scope, receive, send)
+        scope["raised"] = True
+
+    answer = await call(keeps, path="/broken")
+    assert (answer.status, answer.scope["raised"]) == (500, True)
+    assert b"hunter2" not in answer.body
+
+
+async def test_what_is_to_be_done_afterwards_is_done() -> None:
+    done: list[int] = []
+    api = FastAPI()
+
+    @api.get("/")
+    async def answered() -> Response:
+        return Response(background=BackgroundTask(done.append, 1))
+
+    await call(DirectRoutes(api))
+    assert done == [1]
+
+
+async def test_who_looks_at_every_request_goes_on_to() -> None:
+    """A middleware of FastAPI's own, and an application that is mounted before."""
+
+    async def late(request: Request) -> Response:
+        return shown(late=request.url.path)
+
+    api = FastAPI()
+    api.add_api_route("/early", late)
+    api.mount("/mounted", application())
+    api.add_api_route("/late", late)
+    direct = DirectRoutes(api)
+    assert "fastapi_inner_astack" not in (await call(direct, path="/early")).scope
+    assert "fastapi_inner_astack" in (await call(direct, path="/late")).scope
+    assert (await call(direct, path="/mounted/listing")).status == 200
+
+    seen = []
+
+    async def looks(request: Request, then: RequestResponseEndpoint) -> Response:
+        seen.append(request.url.path)
+        return await then(request)
+
+    api = application()
+    api.middleware("http")(looks)
+    assert (await call(DirectRoutes(api), path="/listing")).status == 200
+    assert seen == ["/listing"]
