@@ -102,7 +102,10 @@ async def body_of(receive: Any) -> bytes:
     while message.get("more_body"):
         message = await receive()
         parts.append(message["body"])
-    return b"".join(parts)
+    body = b"".join(parts)
+    if b"\\u0000" in body:  # PostgreSQL's text cannot hold it
+        raise ValueError
+    return body
 
 
 def signed(item_id: int) -> bytes:

@@ -24,17 +24,13 @@ class Body[M: BaseModel]:
     async def create_hat(request: Request) -> Response:
         hat = await NEW_HAT.of(request)
 
-    model: of plain fields. TypeError if one is an enum, a model or a type alias: its schema would
-           refer to another one, which the API's document has not got
+    model: TypeError if it contains itself, since the API's document has its schema in one piece
     """
 
     def __init__(self, model: type[M]) -> None:
         self._parse = model.model_validate_json
         schema = model.model_json_schema()
-        if "$defs" in schema:
-            names = ", ".join(schema["$defs"])
-            raise TypeError(f"{model.__name__} refers to {names}: let FastAPI read this body.")
-        content = {"application/json": {"schema": schema}}
+        content = {"application/json": {"schema": _whole(schema, schema.pop("$defs", {}))}}
         self.documented: dict[str, Any] = {
             "requestBody": {"required": True, "content": content},
             "responses": {
@@ -53,6 +49,21 @@ class Body[M: BaseModel]:
             raise HTTPException(400, "The body ended early.") from None
         except ValidationError as error:
             raise RequestValidationError(_told(error)) from None
+
+
+def _whole(schema: Any, definitions: dict[str, Any], within: tuple[str, ...] = ()) -> Any:
+    """The schema with what it refers to in place of each reference."""
+    if isinstance(schema, list):
+        return [_whole(one, definitions, within) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if reference := schema.get("$ref"):
+        name = reference.removeprefix("#/$defs/")
+        if name in within:
+            raise TypeError(f"{name} contains itself: let FastAPI read this body.")
+        schema = definitions[name] | {k: v for k, v in schema.items() if k != "$ref"}
+        within = (*within, name)
+    return {name: _whole(one, definitions, within) for name, one in schema.items()}
 
 
 def _told(error: ValidationError) -> list[dict[str, Any]]:

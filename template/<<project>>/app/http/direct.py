@@ -174,7 +174,7 @@ def _values(
     if parameters is None:
         return {}
     given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
-    return dict(parameters.model_validate(given | in_path if given else in_path))
+    return vars(parameters.model_validate(given | in_path if given else in_path))
 
 
 def _knows(kind: type[Route]) -> bool:

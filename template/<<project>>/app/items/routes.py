@@ -22,7 +22,6 @@ from app.pagination import CursorParam
 from app.pagination import Limit
 from app.pagination import PageInfo
 
-NEW_ITEM = Body(NewItem)
 ItemId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
@@ -49,6 +48,10 @@ class NewItems(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     items: list[NewItem] = Field(min_length=1, max_length=1000)
+
+
+NEW_ITEM = Body(NewItem)
+NEW_ITEMS = Body(NewItems)
 
 
 class Created(BaseModel):
@@ -88,8 +91,15 @@ def add_routes(api: APIRouter, items: ItemStore, pages: ItemPages) -> None:
         _, made = await items.create(await NEW_ITEM.of(request))
         return JSONBytes(made, 201)
 
-    @api.post("/items/bulk", response_model=Created, status_code=201, tags=["items"])
-    async def create_items(new: NewItems) -> Response:
+    @api.post(
+        "/items/bulk",
+        response_model=Created,
+        status_code=201,
+        tags=["items"],
+        openapi_extra=NEW_ITEMS.documented,
+    )
+    async def create_items(request: Request) -> Response:
         """Make up to 1,000 items, all or none."""
+        new = await NEW_ITEMS.of(request)
         made = await items.create_many(new.items)
         return JSONBytes(b'{"created":%d}' % len(made), 201)

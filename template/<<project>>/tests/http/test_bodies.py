@@ -1,5 +1,7 @@
 """Bodies that routes read by their model: answers as FastAPI gives them, and the same document."""
 
+from __future__ import annotations
+
 from enum import StrEnum
 from typing import Annotated
 from typing import Any
@@ -153,9 +155,26 @@ class Size(StrEnum):
 class Shoe(BaseModel):
     """A shoe, whose schema refers to another one."""
 
-    size: Size
+    size: Size = Field(description="How large it is.")
 
 
-def test_what_the_document_could_not_tell_is_refused() -> None:
-    with pytest.raises(TypeError, match="Shoe refers to Size"):
-        Body(Shoe)
+class Box(BaseModel):
+    """Something that contains such as itself."""
+
+    boxes: list[Box]
+
+
+def test_the_document_has_the_schema_in_one_piece() -> None:
+    class Pair(BaseModel):
+        shoes: list[Shoe]
+
+    content = Body(Pair).documented["requestBody"]["content"]["application/json"]
+    shoe = content["schema"]["properties"]["shoes"]["items"]
+    assert shoe["properties"]["size"]["enum"] == ["small"]
+    assert shoe["properties"]["size"]["description"] == "How large it is."
+    assert "$" not in str(content)
+
+
+def test_what_cannot_be_told_in_one_piece_is_refused() -> None:
+    with pytest.raises(TypeError, match="Box contains itself"):
+        Body(Box)
