@@ -124,7 +124,8 @@ class Backends:
         deadline = time.monotonic() + 30
         while True:
             try:
-                return probe()
+                probe()
+                return
             except (OSError, PsqlError):
                 if time.monotonic() > deadline:
                     sys.exit(f"{what} did not start")

@@ -99,7 +99,7 @@ def check(server: Server, backends: Backends) -> dict[str, str]:
                 else backends.redis_info("rdb_changes_since_last_save")
             )
 
-        def writes(request: tuple) -> int:
+        def writes(request: tuple[Any, ...]) -> int:
             before = stored()
             status, _, body = server.fetch(request)
             if not 200 <= status < 300:

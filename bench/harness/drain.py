@@ -72,7 +72,7 @@ async def drain(
             return False
 
     def elsewhere() -> bool:
-        return state["termed"] and time.monotonic() - state["at"] > lag
+        return bool(state["termed"]) and time.monotonic() - state["at"] > lag
 
     async def client() -> None:
         while not state["stop"] and not elsewhere():

@@ -79,7 +79,7 @@ class Bench:
         self.problems: dict[str, dict[str, str]] = {}
 
     def wrk(
-        self, server: Server, requests: list[tuple], seconds: float, name: str
+        self, server: Server, requests: list[tuple[Any, ...]], seconds: float, name: str
     ) -> dict[str, Any]:
         script = self.work / f"{name}.lua"
         rows = []
@@ -111,7 +111,8 @@ class Bench:
         out.unlink()
         for line in text.splitlines():
             if line.startswith("JSON "):
-                return json.loads(line[5:])
+                found: dict[str, Any] = json.loads(line[5:])
+                return found
         raise RuntimeError(f"wrk said: {text[-400:]}")
 
     def measure(self, server: Server, scenario: str, cursors: list[str], turn: int) -> None:

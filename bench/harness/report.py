@@ -53,7 +53,7 @@ def report(bench: Bench, servers: list[Server], ratio_to: str) -> tuple[str, dic
         "redis_commands",
         "bytes",
     )
-    medians: dict[str, dict[str, dict[str, float]]] = {}
+    medians: dict[str, dict[str, dict[str, Any]]] = {}
     for sample in bench.samples:
         medians.setdefault(sample["scenario"], {}).setdefault(sample["server"], {})
     for scenario, by_server in medians.items():
@@ -68,10 +68,10 @@ def report(bench: Bench, servers: list[Server], ratio_to: str) -> tuple[str, dic
     facts: dict[str, dict[str, Any]] = {}
     for server in servers:
         mine = [f for f in bench.facts if f["server"] == server.name]
-        row = {}
+        fact: dict[str, Any] = {}
         for key in ("startup_s", "rss_idle", "pss_idle", "rss_loaded", "pss_loaded", "drain_s"):
             values = [f[key] for f in mine if f.get(key) is not None]
-            row[key] = statistics.median(values) if values else None
+            fact[key] = statistics.median(values) if values else None
         for key in (
             "after_ok",
             "after_lost",
@@ -79,10 +79,10 @@ def report(bench: Bench, servers: list[Server], ratio_to: str) -> tuple[str, dic
             "after_bad_status",
             "after_refused",
         ):
-            row[key] = sum(f.get(key, 0) for f in mine)
-        row["exits"] = [f.get("exit") for f in mine if "drain_s" in f]
-        row["features"] = server.features
-        facts[server.name] = row
+            fact[key] = sum(f.get(key, 0) for f in mine)
+        fact["exits"] = [f.get("exit") for f in mine if "drain_s" in f]
+        fact["features"] = server.features
+        facts[server.name] = fact
 
     others = [s["other_cpu_share"] for s in bench.samples]
     noise = statistics.median(others) if others else 0
@@ -171,9 +171,9 @@ def report(bench: Bench, servers: list[Server], ratio_to: str) -> tuple[str, dic
             "|---|" + "---:|" * 14,
         ]
         for name in order:
-            row = medians[scenario].get(name)
-            if not row:
+            if name not in medians[scenario]:
                 continue
+            row = medians[scenario][name]
             speed, cpu = number(row["rps_ratio"], 2), number(row["cpu_ratio"], 2)
             lines.append(
                 f"| {name} | {row['rps']:.0f} | {speed} | {row['cpu_ms']:.3f} | {cpu} | "

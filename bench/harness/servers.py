@@ -80,7 +80,7 @@ class Server:
         query: str = "",
         headers: dict[str, str] | None = None,
         **values: Any,
-    ) -> tuple:
+    ) -> tuple[Any, ...]:
         method, path = self.endpoints[endpoint].split(" ", 1)
         path = path.format(**values)
         if query:
@@ -90,32 +90,32 @@ class Server:
             head["Content-Type"] = "application/json"
         return method, path, head, body
 
-    def user(self, user_id: int) -> tuple:
+    def user(self, user_id: int) -> tuple[Any, ...]:
         return self.request("user", id=user_id)
 
-    def page(self, cursor: str | None = None, headers: dict[str, str] | None = None) -> tuple:
+    def page(self, cursor: str | None = None, headers: dict[str, str] | None = None) -> tuple[Any, ...]:
         query = f"{self.shape['limit']}=20"
         if cursor:
             query += f"&{self.shape['cursor']}={quote(cursor, safe='')}"
         return self.request("items", query=query, headers=headers)
 
-    def projected(self) -> tuple:
+    def projected(self) -> tuple[Any, ...]:
         if not self.shape["fields"]:  # then `mixed` has whole pages in their place
             return self.page()
         return self.request("items", query=f"{self.shape['fields']}=id,name")
 
-    def create(self, n: int) -> tuple:
+    def create(self, n: int) -> tuple[Any, ...]:
         return self.request("item_create", json.dumps(item_doc(n)))
 
-    def bulk(self, n: int) -> tuple:
+    def bulk(self, n: int) -> tuple[Any, ...]:
         rows = [item_doc(n * 100 + i) for i in range(100)]
         key = self.shape["bulk_key"]
         return self.request("items_bulk", json.dumps({key: rows} if key else rows))
 
-    def job(self, user_id: int) -> tuple:
+    def job(self, user_id: int) -> tuple[Any, ...]:
         return self.request("job_enqueue", Template(self.bodies["job"]).substitute(id=user_id))
 
-    def simple(self, endpoint: str) -> tuple:
+    def simple(self, endpoint: str) -> tuple[Any, ...]:
         return self.request(endpoint)
 
     # --- schema: the workload's, or with `prepare` the server's own
@@ -166,7 +166,7 @@ class Server:
             )
         return True
 
-    def requests(self, scenario: str, cursors: list[str]) -> list[tuple]:
+    def requests(self, scenario: str, cursors: list[str]) -> list[tuple[Any, ...]]:
         rng = random.Random(7)
         if scenario == "user_hit":
             return [self.user(i) for i in range(1, HOT_USERS + 1)]
@@ -228,7 +228,7 @@ class Server:
         assert self.process
         return self.process.log.read_text(errors="replace")[-600:]
 
-    def fetch(self, request: tuple, timeout: float = 10) -> tuple[int, dict[str, str], bytes]:
+    def fetch(self, request: tuple[Any, ...], timeout: float = 10) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             return self.fetch_on(connection, request)
@@ -236,7 +236,7 @@ class Server:
             connection.close()
 
     @staticmethod
-    def fetch_on(connection: http.client.HTTPConnection, request: tuple) -> tuple:
+    def fetch_on(connection: http.client.HTTPConnection, request: tuple[Any, ...]) -> tuple[Any, ...]:
         method, path, headers, body = request
         connection.request(method, path, body, headers)
         response = connection.getresponse()
