@@ -93,7 +93,9 @@ class Server:
     def user(self, user_id: int) -> tuple[Any, ...]:
         return self.request("user", id=user_id)
 
-    def page(self, cursor: str | None = None, headers: dict[str, str] | None = None) -> tuple[Any, ...]:
+    def page(
+        self, cursor: str | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[Any, ...]:
         query = f"{self.shape['limit']}=20"
         if cursor:
             query += f"&{self.shape['cursor']}={quote(cursor, safe='')}"
@@ -228,7 +230,9 @@ class Server:
         assert self.process
         return self.process.log.read_text(errors="replace")[-600:]
 
-    def fetch(self, request: tuple[Any, ...], timeout: float = 10) -> tuple[int, dict[str, str], bytes]:
+    def fetch(
+        self, request: tuple[Any, ...], timeout: float = 10
+    ) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             return self.fetch_on(connection, request)
@@ -236,7 +240,9 @@ class Server:
             connection.close()
 
     @staticmethod
-    def fetch_on(connection: http.client.HTTPConnection, request: tuple[Any, ...]) -> tuple[Any, ...]:
+    def fetch_on(
+        connection: http.client.HTTPConnection, request: tuple[Any, ...]
+    ) -> tuple[Any, ...]:
         method, path, headers, body = request
         connection.request(method, path, body, headers)
         response = connection.getresponse()
