@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from starlette.types import ASGIApp
 from starlette.types import Message
 from starlette.types import Receive
@@ -65,7 +67,9 @@ class AroundAuthentication:
                     decision = await self._limits.admit(scope)
                     scope["rate_limit"] = decisions = [decision]
                     if not decision.admitted:
-                        await _refuse(send_with_fields, decision)
+                        # not by way of this function: what knows itself is left to the collector
+                        # of cycles, with all that a request has
+                        await _refuse(send, decision, fields(decisions))
                         replaced = True
                         return
                 if decisions:
@@ -77,6 +81,8 @@ class AroundAuthentication:
         await self._app(scope, receive, send_with_fields)
 
 
-async def _refuse(send: Send, decision: Decision) -> None:
-    retry_after = [(b"retry-after", b"%d" % decision.wait_s)]
-    await send_problem(send, 429, decision.detail, retry_after)
+async def _refuse(
+    send: Send, decision: Decision, more: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    headers = [(b"retry-after", b"%d" % decision.wait_s), *more]
+    await send_problem(send, 429, decision.detail, headers)
