@@ -5,7 +5,6 @@ from time import perf_counter
 from prometheus_client import Gauge
 from prometheus_client import Histogram
 from starlette.types import ASGIApp
-from starlette.types import Message
 from starlette.types import Receive
 from starlette.types import Scope
 from starlette.types import Send
@@ -41,18 +40,10 @@ class MeasuredRequests:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         started = perf_counter()
-        status = 500
-
-        async def send_observed(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
         try:
-            await self._app(scope, receive, send_observed)
+            await self._app(scope, receive, send)
         finally:
-            self._of(scope, status).observe(perf_counter() - started)
+            self._of(scope, scope.get("status", 500)).observe(perf_counter() - started)
 
     def _of(self, scope: Scope, status: int) -> Histogram:
         route = getattr(scope.get("route"), "path", "unmatched")

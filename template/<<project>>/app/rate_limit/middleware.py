@@ -81,8 +81,6 @@ class AroundAuthentication:
         await self._app(scope, receive, send_with_fields)
 
 
-async def _refuse(
-    send: Send, decision: Decision, more: Iterable[tuple[bytes, bytes]] = ()
-) -> None:
+async def _refuse(send: Send, decision: Decision, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
     headers = [(b"retry-after", b"%d" % decision.wait_s), *more]
     await send_problem(send, 429, decision.detail, headers)

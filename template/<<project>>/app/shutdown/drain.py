@@ -18,13 +18,11 @@ class Drain:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
+        if scope["type"] == "http":
+            scope["on_start"].append(self._close)
+        await self._app(scope, receive, send)
 
-        async def send_closing(message: Message) -> None:
-            # asked now, and not before: the drain may have begun while the request was served
-            if self._service.draining and message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"connection", b"close")]
-            await send(message)
-
-        await self._app(scope, receive, send_closing)
+    def _close(self, start: Message) -> None:
+        # asked now, and not before: the drain may have begun while the request was served
+        if self._service.draining:
+            start["headers"] = [*start["headers"], (b"connection", b"close")]

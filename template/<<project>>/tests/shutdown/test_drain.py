@@ -2,11 +2,13 @@
 
 import pytest
 from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp
 from starlette.types import Message
 from starlette.types import Receive
 from starlette.types import Scope
 from starlette.types import Send
 
+from app.http.edge import Edge
 from app.service import Service
 from app.settings import SettingsError
 from app.shutdown import ShutdownSettings
@@ -23,13 +25,18 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Service:
     return Service([pattern])
 
 
+def application(app: ASGIApp, service: Service) -> Edge:
+    """The application within the layers concerned."""
+    return Edge(Drain(app, service), service.core)
+
+
 async def test_before_the_drain_connections_stay(service: Service) -> None:
-    answer = await call(Drain(PlainTextResponse("hello"), service))
+    answer = await call(application(PlainTextResponse("hello"), service))
     assert (answer.status, answer.values("connection")) == (200, [])
 
 
 async def test_draining_answers_and_asks_to_close(service: Service) -> None:
-    app = Drain(PlainTextResponse("hello", 201, {"x-one": "1"}), service)
+    app = application(PlainTextResponse("hello", 201, {"x-one": "1"}), service)
     service.draining = True
     answer = await call(app)
     assert (answer.status, answer.body) == (201, b"hello")
@@ -42,7 +49,7 @@ async def test_a_drain_during_the_request_is_in_time(service: Service) -> None:
         service.draining = True
         await PlainTextResponse("hello")(scope, receive, send)
 
-    answer = await call(Drain(slow, service))
+    answer = await call(application(slow, service))
     assert answer.values("connection") == ["close"]
 
 
