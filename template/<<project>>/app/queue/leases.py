@@ -10,6 +10,8 @@ from datetime import timedelta
 from secrets import token_hex
 from typing import Any
 
+import asyncpg
+
 from app.database import Database
 from app.database import Statement
 from app.http.errors import Unavailable
@@ -17,6 +19,8 @@ from app.queue import metrics
 from app.queue.attempt import Attempt
 from app.queue.attempt import Outcome
 from app.queue.connection import OwnConnection
+from app.queue.endings import Endings
+from app.queue.endings import Key
 from app.queue.kinds import Handler
 from app.queue.lifecycle import EXPIRE
 from app.queue.lifecycle import FAIL
@@ -32,8 +36,6 @@ CRASHED = "The worker died, or said nothing for too long."
 # How much of what is late one statement looks after.
 MOST = 1000
 RETRY_S = 0.5
-
-type Key = tuple[int, int]
 
 
 class Leases:
@@ -51,6 +53,7 @@ class Leases:
         self._worker = token_hex(8)
         self._lease = timedelta(seconds=settings.lease_s)
         self._connection = OwnConnection(database, heard, settings.lease_s / 3)
+        self._endings = Endings(self._forget)
 
     async def take(self, free: int, may_alone: bool) -> list[Attempt]:
         """The next jobs, at most `free`; one that runs alone only if `may_alone`."""
@@ -81,11 +84,15 @@ class Leases:
             becomes = "failed" if attempt.last else "delayed"
             delay = timedelta(seconds=0 if attempt.last else attempt.delay_s)
             failed = {"becomes": becomes, "delay": delay, "said": attempt.error}
-            return await self._until_heard(FAIL, **failed, **owned)
+            return bool(await self._until_heard(FAIL, **failed, **owned))
         if attempt.row["keyed"]:
             delay = timedelta(seconds=self._settings.key_ttl_s)
-            return await self._until_heard(KEEP, delay=delay, **owned)
-        return await self._until_heard(FORGET, **owned)
+            return bool(await self._until_heard(KEEP, delay=delay, **owned))
+        return await self._endings.done(attempt.key)
+
+    def give_up(self) -> None:
+        """Say of no job any more that it is done, but hold on to the connection."""
+        self._endings.give_up()
 
     async def expire(self) -> tuple[int, list[Attempt], bool]:
         """Look after what is late: how many jobs are ready now, those that failed for good, and
@@ -122,10 +129,14 @@ class Leases:
         ids, attempts = zip(*held, strict=True) if held else ((), ())
         return {"ids": list(ids), "attempts": list(attempts), "worker": self._worker}
 
-    async def _until_heard(self, statement: Statement, **values: Any) -> bool:
+    async def _forget(self, done: Collection[Key]) -> set[int]:
+        rows = await self._until_heard(FORGET, **self._all(done))
+        return {row["id"] for row in rows}
+
+    async def _until_heard(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
         """While the database is away a job that is done must not be done again."""
         while True:
             try:
-                return bool(await self._connection.fetch(statement, **values))
+                return await self._connection.fetch(statement, **values)
             except Unavailable:
                 await asyncio.sleep(RETRY_S)

@@ -18,7 +18,6 @@ from sqlalchemy import Integer
 from sqlalchemy import Text
 from sqlalchemy import and_
 from sqlalchemy import bindparam
-from sqlalchemy import delete
 from sqlalchemy import func
 from sqlalchemy import literal_column
 from sqlalchemy import null
@@ -99,8 +98,19 @@ _OWNED = and_(
     TABLE.c.state == literal_column("'running'"),
 )
 
-# Done.
-FORGET = Statement("job_forget", delete(TABLE).where(_OWNED).returning(TABLE.c.id))
+# Done. Gives those that were still the worker's.
+FORGET = _statement(
+    "job_forget",
+    """
+    DELETE FROM queue_jobs job
+    USING unnest(:ids, :attempts) AS held (id, attempt)
+    WHERE job.id = held.id AND attempts = held.attempt AND worker = :worker AND state = 'running'
+    RETURNING job.id
+    """,
+    "ids",
+    "attempts",
+    "worker",
+)
 
 # Done, and for a while still there because of its key.
 KEEP = Statement(

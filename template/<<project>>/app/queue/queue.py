@@ -33,7 +33,7 @@ from app.unit_of_work import present
 
 # NOTIFY takes a lock that makes the commits of all who use it wait for each other, so it is no part
 # of the transaction; and once is enough for all that were enqueued in this time.
-ANNOUNCE_EVERY_S = 0.05
+ANNOUNCE_EVERY_S = 0.01
 # What a column of the table holds.
 PRIORITIES = range(-(2**15), 2**15)
 LONGEST_DELAY_S = 10 * 366 * 86_400
@@ -73,8 +73,10 @@ class Queue:
     ) -> None:
         await self._batches.close()
         if self._announcing:
-            self._announcing.cancel()  # workers look for themselves, a little later
+            self._announcing.cancel()
             await asyncio.wait({self._announcing})
+        if self._more:
+            await self._notify()
 
     async def enqueue[P](
         self,
@@ -120,10 +122,9 @@ class Queue:
 
     def announce(self) -> None:
         """Let the workers know of jobs that are committed now. Returns at once."""
+        self._more = True
         if self._announcing is None or self._announcing.done():
             self._announcing = asyncio.create_task(self._announce())
-        else:
-            self._more = True
 
     async def _join(self, job: NewJob) -> int:
         """Enqueue as a part of the transaction that this task is in."""
@@ -170,13 +171,14 @@ class Queue:
         return self.announce
 
     async def _announce(self) -> None:
-        while True:
+        while self._more:
             self._more = False
-            with suppress(Unavailable):
-                await self._database.fetch(NOTIFY, channel=CHANNEL, said="")
+            await self._notify()
             await asyncio.sleep(ANNOUNCE_EVERY_S)
-            if not self._more:
-                return
+
+    async def _notify(self) -> None:
+        with suppress(Unavailable):  # workers look for themselves, a little later
+            await self._database.fetch(NOTIFY, channel=CHANNEL, said="")
 
 
 def _values(job: NewJob) -> dict[str, Any]:

@@ -163,6 +163,8 @@ class Worker:
         unheard = {task for task in late if tasks[task].outcome}
         for task in unheard:  # it holds the connection
             task.cancel()
+        if unheard:
+            self._leases.give_up()
         self._hooks |= unheard
         back = [a.key for t, a in tasks.items() if t in ended and a.outcome is Outcome.HANDED_BACK]
         with suppress(Unavailable):  # then their leases run out

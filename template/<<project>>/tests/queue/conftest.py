@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from app.database import Database
@@ -99,6 +100,12 @@ class Table:
 
     async def _are(self, states: list[str]) -> bool:
         return await self.states() == states
+
+
+def queries(statement: str) -> float:
+    """How often a statement was run."""
+    name = "database_query_duration_seconds_count"
+    return REGISTRY.get_sample_value(name, {"statement": statement}) or 0
 
 
 async def until(true: Callable[[], Any], what: str, within_s: float = 10) -> None:

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from prometheus_client import REGISTRY
 from sqlalchemy import Column
 from sqlalchemy import Integer
 from sqlalchemy import MetaData
@@ -27,6 +26,7 @@ from app.queue.kinds import LARGEST_PAYLOAD
 from tests.queue.conftest import WORK
 from tests.queue.conftest import Table
 from tests.queue.conftest import Work
+from tests.queue.conftest import queries
 from tests.queue.conftest import until
 
 pytestmark = pytest.mark.anyio
@@ -46,12 +46,6 @@ async def count(table: Table) -> tuple[int, int]:
     """The rows of data, and the jobs."""
     rows = await table.connection.fetchval("SELECT count(*) FROM effects")
     return rows, len(await table.rows())
-
-
-def queries(statement: str) -> float:
-    """How often a statement was run."""
-    name = "database_query_duration_seconds_count"
-    return REGISTRY.get_sample_value(name, {"statement": statement}) or 0
 
 
 @pytest.mark.parametrize("key", [None, "a"])
