@@ -20,13 +20,30 @@ SQL = Path(__file__).parents[1] / "sql"
 PG_USER = PG_DATABASE = PG_PASSWORD = "bench"
 
 
+# The services are measured, not the disk. The same for everyone.
+NOT_DURABLE = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "checkpoint_timeout": "1h",
+}
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "autovacuum": "on"}
+
+
 class PsqlError(RuntimeError):
     pass
 
 
 class Backends:
-    def __init__(self, work: Path, cpus: str, pg_port: int, redis_port: int) -> None:
+    """Both servers. `durable`: what is committed survives a crash, as users run them; PostgreSQL
+    by its defaults, Redis with an append-only file that is synchronized every second."""
+
+    def __init__(
+        self, work: Path, cpus: str, pg_port: int, redis_port: int, durable: bool = False
+    ) -> None:
         self.work, self.cpus, self.pg_port, self.redis_port = work, cpus, pg_port, redis_port
+        self.durable = durable
         self.owner = "postgres" if os.geteuid() == 0 else None
         self.bin = self.find_pg()
 
@@ -78,15 +95,10 @@ class Backends:
             "max_connections": 100,
             "shared_buffers": "256MB",
             "work_mem": "8MB",
-            # Durability off: the services are measured, not the disk. The same for everyone.
-            "fsync": "off",
-            "synchronous_commit": "off",
-            "full_page_writes": "off",
-            "autovacuum": "off",
             "jit": "off",
             "max_wal_size": "4GB",
-            "checkpoint_timeout": "1h",
             "log_min_messages": "warning",
+            **(DURABLE if self.durable else NOT_DURABLE),
         }
         argv = [str(self.bin / "postgres"), "-D", str(data)]
         for key, value in settings.items():
@@ -104,7 +116,9 @@ class Backends:
                 "--save",
                 "",
                 "--appendonly",
-                "no",
+                "yes" if self.durable else "no",
+                "--appendfsync",
+                "everysec",
                 "--dir",
                 str(self.work),
             ],
@@ -120,7 +134,7 @@ class Backends:
         self.sql("CHECKPOINT", "postgres")
 
     @staticmethod
-    def wait(probe: Any, what: str) -> None:
+    def wait(probe: Any, what: str) -> Any:
         deadline = time.monotonic() + 30
         while True:
             try:
