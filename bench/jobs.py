@@ -33,16 +33,16 @@ from bench.harness.backends import Backends
 from bench.harness.processes import Process
 from bench.harness.processes import say
 from bench.harness.processes import spin
+from bench.jobs_measuring import Measured
+from bench.jobs_measuring import Place
+from bench.jobs_measuring import System
 from bench.jobs_report import OURS
 from bench.jobs_report import TABLES
 from bench.jobs_report import Sample
 from bench.jobs_report import plot
 from bench.jobs_report import report
 from bench.jobs_systems import BullMQ
-from bench.jobs_systems import Measured
 from bench.jobs_systems import Perfgen
-from bench.jobs_systems import Place
-from bench.jobs_systems import System
 
 HERE = Path(__file__).resolve().parent
 

@@ -105,6 +105,10 @@ def produce(arguments: Namespace) -> int:
             await _produce(queue, arguments)
             took = {"seconds": perf_counter() - begun, "cpu_s": process_time() - used}
             arguments.result.write_text(json.dumps(took))
+            if (
+                arguments.mode == "steady"
+            ):  # as a process that goes on, which announces its last jobs
+                await asyncio.sleep(1)
 
     uvloop.run(main())
     return 0
