@@ -168,18 +168,19 @@ def _bars(
 ) -> None:
     width = 0.8 / len(systems)
     for nth, system in enumerate(systems):
+        label: str | None = LABELS[system]
         for at, measure in enumerate(measures):
             found = list(values(samples, table, system, measure).values())
             if not found:
                 continue
             middle = median(found)
             reach = [[middle - min(found)], [max(found) - middle]]
-            label = LABELS[system] if at == 0 else None
             place = at + (nth - (len(systems) - 1) / 2) * width
+            thin = {"linewidth": 0.8}
             axes.bar(
-                place, middle, width, yerr=reach, capsize=2, color=f"C{nth}", label=label,
-                error_kw={"linewidth": 0.8},
+                place, middle, width, yerr=reach, capsize=2, color=f"C{nth}", label=label, error_kw=thin
             )  # fmt: skip
+            label = None  # once is enough
     axes.set_xticks(range(len(measures)), [TICKS[measure] for measure in measures])
     axes.grid(axis="y", linewidth=0.3)
     axes.set_axisbelow(True)
