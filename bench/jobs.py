@@ -57,8 +57,8 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--rate", type=float, default=200, help="jobs per second of that load")
     p.add_argument("--quick", action="store_true", help="500 jobs, 1 round, 2 s of steady load")
     p.add_argument("--out", type=Path, help="folder of the report")
-    p.add_argument("--pg-port", type=int, default=15442)
-    p.add_argument("--redis-port", type=int, default=16389)
+    p.add_argument("--pg-port", type=int, default=15472)
+    p.add_argument("--redis-port", type=int, default=16419)
     p.add_argument("--keep", action="store_true", help="keep logs and the databases' folders")
     args = p.parse_args()
     if args.quick:
@@ -146,6 +146,8 @@ class Bench:
 
     def close(self) -> None:
         """End what runs, servers last; remove the folder."""
+        for number in (signal.SIGINT, signal.SIGTERM):  # asked again, it would leave servers behind
+            signal.signal(number, signal.SIG_IGN)
         servers = [getattr(self.backends, name, None) for name in ("pg", "redis")]
         for process in list(Process.live):
             if process not in servers:

@@ -60,6 +60,13 @@ class Backends:
         sys.exit("initdb not found: see bench/README.md")
 
     def start(self) -> None:
+        for port in (
+            self.pg_port,
+            self.redis_port,
+        ):  # what is there would be taken for ours, and emptied
+            with socket.socket() as sock:
+                if sock.connect_ex(("127.0.0.1", port)) == 0:
+                    sys.exit(f"port {port} is taken: name others with --pg-port and --redis-port")
         data = self.work / "pg"
         data.mkdir()
         if self.owner:
