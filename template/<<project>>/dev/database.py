@@ -230,11 +230,11 @@ async def _empty(connection: asyncpg.Connection) -> None:
         await connection.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
 
 
-def _local() -> Source | None:
+def _local(keep: bool) -> Source | None:
     found = _installed()
     if not found or (os.geteuid() == 0 and not shutil.which("setpriv")):
         return None
-    return Source(said=f"a private one of {found}", open=partial(_serving, found, False))
+    return Source(said=f"a private one of {found}", open=partial(_serving, found, keep))
 
 
 def _embedded(keep: bool) -> Source:

@@ -52,7 +52,7 @@ def _embedded(_: Path) -> Iterator[str]:
 SERVER = Server(
     title="Rates",
     variable="HTTP_CLIENT_UPSTREAMS",
-    local=lambda: None,
+    local=lambda keep: None,
     embedded=lambda keep: Source(said="a stub", open=_embedded),
     corner=lambda url: nullcontext(Corner(url=url, clean=lambda: None)),
 )

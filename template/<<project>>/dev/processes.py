@@ -57,6 +57,10 @@ class Process:
         """None while it runs."""
         return self._child.poll()
 
+    def wait(self) -> int:
+        """Its exit code, once it has ended by itself."""
+        return self._child.wait()
+
     def stop(self, patience_s: float = 10) -> int:
         """End it, by force after `patience_s` seconds; return its exit code."""
         if self._child.poll() is None:

@@ -47,7 +47,7 @@ COMMANDS = {command.name: command for pattern in PATTERNS for command in pattern
 def main() -> int:
     """Run; return the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        signal.signal(number, interrupt)
     from_file = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value}
     os.environ |= {"ENVIRONMENT": "development", **from_file, **os.environ}
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
@@ -72,14 +72,14 @@ def serve(servers: Running) -> int:
     said = {"API key": f"{key} (of this run)"}
     if "migrate" in COMMANDS:
         COMMANDS["migrate"].run(Namespace())
-    if any(variable in servers.embedded for variable in _of_patterns("SEEDED")):
+    if any(variable in servers.embedded for variable in of_patterns("SEEDED")):
         COMMANDS["seed"].run(Namespace())
-        for prepare in _of_patterns("PREPARE"):
+        for prepare in of_patterns("PREPARE"):
             said |= prepare()
     sys.stdout.flush()
     names = [name for name in PROCESSES if name == "api" or name in COMMANDS]
     with _running(names) as running:
-        _await_ready(running[0])
+        await_ready(running[0])
         _say(servers.said | said, key)
         _restart_on_change(names, running)
     return 0
@@ -117,7 +117,8 @@ def _running(names: list[str]) -> Iterator[list[Process]]:
             process.stop()
 
 
-def _await_ready(api: Process) -> None:
+def await_ready(api: Process) -> None:
+    """Return when /readyz says so. Raises ServersError."""
     url = f"http://127.0.0.1:{os.environ['INTERNAL_PORT']}/readyz"
     deadline = time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < deadline:
@@ -142,13 +143,13 @@ def _say(more: dict[str, str], key: str) -> None:
     width = max(map(len, lines)) + 2
     print("", *(f"{title:{width}}{text}" for title, text in lines.items()), "", sep="\n")
     print(f"curl {public}/health")
-    for path, body in _of_patterns("REQUESTS"):
+    for path, body in of_patterns("REQUESTS"):
         data = f" --json '{body}'" if body else ""
         print(f"curl{data} -H 'Authorization: Bearer {key}' '{public}{path}'")
     print("\nCode that changes is run at once; Ctrl-C stops everything.\n", flush=True)
 
 
-def _of_patterns(name: str) -> Iterator[Any]:
+def of_patterns(name: str) -> Iterator[Any]:
     """What the patterns list under that name in `dev/<pattern>.py`."""
     for pattern in PATTERNS:
         if find_spec(f"dev.{pattern.name}"):
@@ -173,7 +174,8 @@ def _restart_on_change(names: list[str], running: list[Process]) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _interrupt(*_: int | FrameType | None) -> NoReturn:
+def interrupt(*_: int | FrameType | None) -> NoReturn:
+    """Handle a signal: raise KeyboardInterrupt, once."""
     # once is enough: what follows is bounded in time
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

@@ -59,14 +59,14 @@ class Server:
     """A kind of server.
 
     variable: the setting that holds its URL
-    local:    this machine's own binaries, if there are any
-    embedded: what came with the development dependencies; whether its data is to be kept
+    local:    this machine's own binaries, if there are any; whether its data is to be kept
+    embedded: what came with the development dependencies; the same
     corner:   makes and removes a corner on the server of a URL
     """
 
     title: str
     variable: str
-    local: Callable[[], Source | None]
+    local: Callable[[bool], Source | None]
     embedded: Callable[[bool], Source]
     corner: Callable[[str], AbstractContextManager[Corner]]
 
@@ -101,7 +101,7 @@ class Running:
 
 def for_testing(server: Server, environment: Mapping[str, str]) -> Source:
     """The server to test with: its data goes."""
-    return named(server, environment) or server.local() or server.embedded(False)
+    return named(server, environment) or server.local(False) or server.embedded(False)
 
 
 @contextmanager
