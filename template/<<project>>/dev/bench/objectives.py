@@ -199,7 +199,7 @@ def _sentence(error: ErrorDetails, document: dict[str, Any]) -> str:
         name = f" ({route.get('method')} {route.get('path')})" if isinstance(route, dict) else ""
         where = f"routes {place[1] + 1}{name}: "
         place = place[2:]
-    key = ".".join(str(part) for part in place if not str(part).startswith(("Span", "list[")))
+    key = ".".join(str(part) for part in place if "[" not in str(part))  # no names of types
     says = {"extra_forbidden": "is no key there", "missing": "is missing"}.get(error["type"])
     if says:
         return f"{where}{key} {says}"
