@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from collections.abc import Awaitable
@@ -92,19 +93,36 @@ async def test_the_warm_up_is_sent_and_not_counted() -> None:
 
 
 async def test_a_service_that_hangs_does_not_hold_the_others_back() -> None:
-    """A moment of silence is what every request feels that was due in it."""
-    silence = asyncio.Event()
+    """It answers none until all have come: who waits for an answer never sends the second one."""
+    come = asyncio.Event()
+    expected = 50
 
     async def hang(_: str) -> bytes:
-        await silence.wait()
+        if len(server.heads) == expected:
+            come.set()
+        await come.wait()
         return OK
 
     async with serving(hang) as server:
-        asyncio.get_running_loop().call_later(0.6, silence.set)
         result = await load(server.url)
-    took = sorted(sample.took for sample in result.samples)
-    assert len(server.heads) == 50
-    assert len([one for one in took if one > 0.3]) > 25  # those due within the first 0.3 s
+    assert [sample.status for sample in result.samples] == [200] * expected
+    [first] = [sample for sample in result.samples if sample.sequence == 0]
+    assert first.took > 0.48  # it waited for the last one, which was due at 0.49
+
+
+async def test_latency_counts_from_when_a_request_was_due() -> None:
+    """Also when this process was late with it: it stands still for a moment."""
+
+    async def stop_all(_: str) -> bytes:
+        if len(server.heads) == 1:
+            time.sleep(0.3)  # noqa: ASYNC251
+        return OK
+
+    async with serving(stop_all) as server:
+        result = await load(server.url)
+    late = [sample for sample in result.samples if sample.late > 0.1]
+    assert len(late) > 5
+    assert all(sample.took > sample.late for sample in late)
 
 
 async def test_routes_are_asked_by_their_shares() -> None:

@@ -14,6 +14,7 @@ from dev.bench.verdict import Verdict
 from dev.bench.verdict import judge
 from dev.bench.verdict import percentile
 
+ROUTE_UP_TO_50 = Route(method="GET", path="/things", share=1, p99_ms=50, errors=0)
 LOAD = Load(rate=100, duration_s=1)
 ROUTE = Route(method="GET", path="/things", share=1, p95_ms=10, p99_ms=50, errors=0.01)
 
@@ -97,6 +98,11 @@ def test_a_generator_that_has_caught_up_kept_the_rate() -> None:
     verdict = of([*late, *samples([1.0] * 100)[4:]], ROUTE.model_copy(update={"p99_ms": 250.0}))
     assert verdict.met
     assert percentile(verdict.rows[0].took, 0.99) == pytest.approx(201)
+
+
+def test_who_is_late_at_the_end_and_catches_up_kept_the_rate_as_well() -> None:
+    late = [Sample(n, 0, 0.02, 0.021, 200) for n in range(90, 99)]
+    assert of([*samples([1.0] * 90), *late, Sample(99, 0, 0, 0.001, 200)], ROUTE_UP_TO_50).met
 
 
 def test_what_only_the_generator_has_missed_is_no_verdict() -> None:
