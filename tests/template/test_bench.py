@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.proofs.harness.processes import free_port
 from tests.template import machine
 from tests.template.conftest import Rendered
 from tests.template.report import Proving
@@ -21,6 +22,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 GENEROUS_MS = 60_000
 IMPOSSIBLE_MS = 0.001
+WRITING = """[[routes]]
+method = "POST"
+path = "/health"
+share = 5
+p99_ms = 1
+errors = 0
+"""
+WRITES = (), ("WRITES=no",), ("WRITES=yes",)
 SHORT = ("RATE=20", "DURATION=3")
 
 
@@ -31,11 +40,12 @@ class Bench:
         self.folder = Path(shutil.copytree(tree.path, tmp_path / "demo"))
         self.python = machine.environment(self.folder, DEFAULT_PYTHON, dev=True) / "bin/python"
 
-    def objectives(self, ms: float) -> list[str]:
+    def objectives(self, ms: float, errors: float = 0) -> list[str]:
         """Set them for every route; the routes."""
         routes = []
         for path in (self.folder / "bench").glob("*.toml"):
             text = re.sub(r"(?m)^(p9\d_ms) = .*", rf"\1 = {ms}", path.read_text())
+            text = re.sub(r"(?m)^errors = .*", f"errors = {errors}", text)
             path.write_text(text.replace("warm_up_s = 5", "warm_up_s = 1"))
             routes += re.findall(r'(?m)^method = "(\w+)"\npath = "(.*)"', text)
         return [f"{method} {path}" for method, path in routes]
@@ -71,16 +81,17 @@ def verdict(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_generous_objectives_are_met_on_every_route(whole: Bench, proving: Proving) -> None:
-    routes = whole.objectives(GENEROUS_MS)
+    """With more requests than the key's tier has by default. 503 may be: this machine is busy."""
+    routes = whole.objectives(GENEROUS_MS, errors=1)
     assert len(routes) > 6
     with proving("booted", "everything under load"):
-        done = whole.make("RATE=40", "DURATION=5")
+        done = whole.make("RATE=110", "DURATION=10")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert verdict(done) == "Met: every objective, at 40 requests a second for 5 s."
+    assert verdict(done) == "Met: every objective, at 110 requests a second for 10 s."
+    assert not re.search(r"\d x (4\d\d|500|no|connection)", done.stdout), done.stdout
     for route in routes:
         [line] = [line for line in done.stdout.splitlines() if line.startswith(f"{route}  ")]
         assert line.endswith("met")
-        assert " 0 % " in line
 
 
 def test_an_impossible_objective_is_missed(smallest: Bench) -> None:
@@ -117,15 +128,27 @@ def test_a_deployed_service_is_measured(smallest: Bench, tmp_path: Path) -> None
     assert done.stdout.splitlines()[-1].startswith("Met:")
 
 
-def test_it_writes_to_a_deployed_service_only_when_told_to(whole: Bench) -> None:
-    """And asks none that is not named to make itself."""
-    done = whole.make(*SHORT, "URL=http://127.0.0.1:9")
-    assert "POST /items writes to http://127.0.0.1:9: WRITES=yes" in done.stderr
-    assert "Error 2" in done.stderr
-    done = whole.make(*SHORT, "URL=http://127.0.0.1:9", "WRITES=no")
-    assert "POST /items  " not in done.stdout
-    assert verdict(done).startswith("Missed at")
-    assert "POST /items" in verdict(done).partition("Left out, as it writes: ")[2]
+def test_it_writes_to_a_deployed_service_only_when_told_to(smallest: Bench, tmp_path: Path) -> None:
+    path = smallest.folder / "bench/more.toml"
+    path.write_text(WRITING)
+    smallest.objectives(GENEROUS_MS)
+    with running(smallest.folder, smallest.python, {}, tmp_path / "log") as one:
+        named = *SHORT, f"URL={one.public}", f"KEY={one.key}"
+        refused, without, written = (smallest.make(*named, *more) for more in WRITES)
+    assert f"POST /health writes to {one.public}: WRITES=yes" in refused.stderr
+    assert "Error 2" in refused.stderr
+    assert verdict(without).startswith("Met: ")
+    assert verdict(without).endswith("Left out, as it writes: POST /health.")
+    assert "x 405" in written.stdout  # it was asked
+    assert verdict(written).endswith(": POST /health (errors).")
+
+
+def test_a_service_that_is_not_there_is_no_verdict(smallest: Bench) -> None:
+    """A URL of the environment is none: it was not said to make."""
+    done = smallest.make(*SHORT, f"URL=http://127.0.0.1:{free_port()}")
+    assert "Not measured: No connection to the service came about." in done.stderr
+    done = smallest.make(*SHORT, URL="http://127.0.0.1:9", KEY="another")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_an_unknown_key_is_named(smallest: Bench) -> None:

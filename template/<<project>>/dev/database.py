@@ -199,7 +199,7 @@ def _corner(url: str) -> Iterator[Corner]:
             admin = runner.run(_connect(url))
             runner.run(_execute(admin, f'CREATE DATABASE "{name}"'))
         except (OSError, asyncpg.PostgresError) as error:
-            raise ServersError(f"No database for tests on {parts.hostname}: {error}") from error
+            raise ServersError(f"No database of our own on {parts.hostname}: {error}") from error
         try:
             runner.run(upgrade(DatabaseSettings(url=SecretStr(mine))))
             connection = runner.run(_connect(mine))

@@ -58,9 +58,16 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description="The key is KEY.")
     parser.add_argument("--url", help="of a deployed service; by default one is started here")
     parser.add_argument("--writes", choices=["yes", "no"], help="whether to write there")
-    parser.add_argument("--rate", type=float, help="requests a second")
-    parser.add_argument("--duration", type=float, help="seconds")
+    parser.add_argument("--rate", type=_number, help="requests a second")
+    parser.add_argument("--duration", type=_number, help="seconds")
     return parser.parse_args()
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text  # which is then refused with the objectives
 
 
 def _measure(objectives: Objectives, url: str | None, writes: str | None) -> int:

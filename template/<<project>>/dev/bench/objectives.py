@@ -150,7 +150,7 @@ class Objectives(_Table):
         return self
 
 
-def read(folder: Path, **load: float | None) -> Objectives:
+def read(folder: Path, **load: float | str | None) -> Objectives:
     """The objectives in `folder`, with those parts of the load that are given in their place.
 
     Raises ObjectivesError.

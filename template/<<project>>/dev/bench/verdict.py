@@ -143,11 +143,13 @@ def _wrong(row: Row) -> list[str]:
 def judge(objectives: Objectives, samples: Sequence[Sample], left_out: list[Route]) -> Verdict:
     """The verdict, where there can be one.
 
-    Raises NotMeasured when less was sent than was asked for, when a route got no request, or when
-    an objective was missed only because the load generator was late.
+    Raises NotMeasured when less was sent than was asked for, when nobody was there, when a route
+    got no request, or when an objective was missed only because the load generator was late.
     """
     load, routes = objectives.load, objectives.routes
     _check_rate(load, samples)
+    if all(sample.status == UNREACHABLE for sample in samples):
+        raise NotMeasured("No connection to the service came about.")
     of_route: list[list[Sample]] = [[] for _ in routes]
     for sample in samples:
         of_route[sample.route].append(sample)

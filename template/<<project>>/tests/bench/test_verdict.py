@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dev.bench.load import TIMEOUT
+from dev.bench.load import UNREACHABLE
 from dev.bench.load import Sample
 from dev.bench.objectives import Load
 from dev.bench.objectives import Objectives
@@ -109,6 +110,13 @@ def test_what_only_the_generator_has_missed_is_no_verdict() -> None:
     late = [Sample(n, 0, 0.2, 0.201, 200) for n in range(4)]
     with pytest.raises(NotMeasured, match="The load generator was late"):
         of([*late, *samples([1.0] * 100)[4:]])
+
+
+def test_nobody_there_is_no_verdict() -> None:
+    nobody = [Sample(n, 0, 0, 0.001, UNREACHABLE) for n in range(100)]
+    with pytest.raises(NotMeasured, match="No connection"):
+        of(nobody)
+    assert not of([*nobody[:99], Sample(99, 0, 0, 0.001, 200)]).met
 
 
 def test_a_route_without_a_request_is_no_verdict() -> None:
