@@ -119,6 +119,15 @@ def test_a_service_that_does_not_start_is_no_verdict(smallest: Bench) -> None:
     assert "Error 2" in done.stderr
 
 
+def test_code_that_cannot_be_imported_is_no_verdict(smallest: Bench) -> None:
+    """Python's exit code would be that of a missed objective."""
+    (smallest.folder / "app/patterns.py").write_text("PATTERNS = [\n")
+    done = smallest.make(*SHORT)
+    assert "SyntaxError" in done.stderr
+    assert "Not measured: " in done.stderr
+    assert "Error 2" in done.stderr
+
+
 def test_a_deployed_service_is_measured(smallest: Bench, tmp_path: Path) -> None:
     smallest.objectives(GENEROUS_MS)
     with running(smallest.folder, smallest.python, {}, tmp_path / "log") as one:

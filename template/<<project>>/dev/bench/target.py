@@ -48,7 +48,9 @@ def started() -> Iterator[Target]:
     own = {
         "AUTH_API_KEYS": entry,
         "PAGINATION_SECRETS": secrets.token_hex(32),
+        "HOST": "127.0.0.1",
         "PORT": str(free_port()),
+        "INTERNAL_HOST": "127.0.0.1",
         "INTERNAL_PORT": str(free_port()),
     }
     os.environ |= dict(of_patterns("BENCH")) | own
