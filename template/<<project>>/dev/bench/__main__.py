@@ -1,4 +1,4 @@
-"""`python -m dev.bench`: ends with 0 when all objectives are met, 1 when one is not, else with 2."""
+"""`python -m dev.bench`: exit code 0 when all objectives are met, 1 when one is not, else 2."""
 
 import sys
 import traceback
