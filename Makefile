@@ -31,7 +31,7 @@ proofs: $(BIN)/.dev  ## every set of patterns started and tested, faults, kill -
 	$(BIN)/python -m pytest --table $(TABLE) -n 2 --dist worksteal -m "slow or proof" tests/template tests/generator $(ARGS)
 	$(BIN)/python -m pytest --table $(TABLE) tests/proofs $(ARGS)
 
-bench: $(BIN)/.dev  ## measure the generator and the generated service
+bench: $(BIN)/.bench  ## measure the generator and the generated service
 	$(BIN)/python -m bench
 
 lock: $(BIN)/.dev  ## make uv.lock.jinja anew; ARGS=--upgrade for newer versions
@@ -62,6 +62,10 @@ $(BIN)/.dev: $(BIN)/.perfgen
 	@echo "Installing what the tests need into .venv (once)"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check "pip>=25.1"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --group dev
+	@touch $@
+
+$(BIN)/.bench: $(BIN)/.dev
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --group bench
 	@touch $@
 
 .PHONY: help setup demo test check proofs bench lock docs site release clean

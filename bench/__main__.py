@@ -1,10 +1,13 @@
-"""`make bench`: build what is compared, measure the service, its queue, then the generator.
+"""`make bench`: build what is compared, measure the service, its queue, growth and patterns, then the generator.
 
     python -m bench                    everything, ten rounds: about two hours
     python -m bench --rounds 2         with any option of run.py
     python -m bench --build-only       render the service and install the peers
-    python -m bench --generator-only   only the generator: new services, and changes of one
+    python -m bench --growth-only      only how the service grows, with any option of growth.py
+    python -m bench --costs-only       only what each pattern costs, with any option of costs.py
+    python -m bench --profile-only     only where each microsecond goes, with any option of profile.py
     python -m bench --jobs-only        only the queue, with any option of jobs.py
+    python -m bench --generator-only   only the generator: new services, and changes of one
 
 The builds are kept in build/bench (BENCH_BUILD names another folder); delete it to build anew.
 """
@@ -64,30 +67,51 @@ def build_bullmq(folder: Path) -> None:
         subprocess.run(command, cwd=folder, check=True)
 
 
+def run(module: str, *options: str) -> int:
+    """One measurement, to its end; its exit code."""
+    return subprocess.run([sys.executable, "-m", module, *options]).returncode
+
+
+def measure_service(options: list[str]) -> int:
+    """The service beside its peers, with these options of run.py."""
+    given = ["--build", str(BUILD), "--servers", str(HERE / "perfgen.toml")]
+    given += ["--scenarios", SCENARIOS, "--only", "seed-express,perfgen,perfgen-log,floor-full"]
+    return run("bench.run", *given, "--rounds", "10", *options)
+
+
 def main(options: list[str]) -> int:
     """Build and measure; an exit code."""
-    jobs = [sys.executable, "-m", "bench.jobs"]
-    if "--jobs-only" in options:
+    only = [option for option in options if option in ONLY]
+    rest = [option for option in options if option not in only]
+    if len(only) > 1:
+        sys.exit(f"one of {' and '.join(only)}, please")
+    parts = ONLY[only[0]] if only else ALL
+    if {"build", "service", "growth", "profile", "jobs"} & {*parts}:
         BUILD.mkdir(parents=True, exist_ok=True)
         build_service(BUILD / "service")
-        return subprocess.run([*jobs, *(o for o in options if o != "--jobs-only")]).returncode
-    if "--generator-only" not in options:
-        BUILD.mkdir(parents=True, exist_ok=True)
-        build_service(BUILD / "service")
+    if {"build", "service"} & {*parts}:
         build_seed(BUILD / "seed-express")
+    if {"build", "jobs"} & {*parts}:
         build_bullmq(BUILD / "bullmq")
-        if "--build-only" in options:
-            return 0
-        command = [sys.executable, "-m", "bench.run", "--build", str(BUILD)]
-        command += ["--servers", str(HERE / "perfgen.toml"), "--scenarios", SCENARIOS]
-        command += ["--only", "seed-express,perfgen,perfgen-log", "--rounds", "10", *options]
-        if code := subprocess.run(command).returncode:
-            return code
-        if code := subprocess.run([*jobs, *(o for o in options if o == "--quick")]).returncode:
-            return code
-    modules = ("bench.generator", "bench.changes")
-    return max(subprocess.run([sys.executable, "-m", module]).returncode for module in modules)
+    worst = 0
+    for part in parts:
+        if part == "service":
+            worst = max(worst, measure_service(rest))
+        elif part != "build":
+            # without --…-only, options are those of run.py
+            worst = max(worst, run(f"bench.{part}", *(rest if only else [])))
+    return worst
 
+
+ALL = ("service", "profile", "jobs", "growth", "costs", "generator", "changes")
+ONLY = {
+    "--build-only": ("build",),
+    "--growth-only": ("growth",),
+    "--costs-only": ("costs",),
+    "--profile-only": ("profile",),
+    "--jobs-only": ("jobs",),
+    "--generator-only": ("generator", "changes"),
+}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -128,8 +128,8 @@ def write(bench: Bench, costs: list[Cost], left_out: dict[str, str], out: Path) 
     document = {"rounds": args.rounds, "duration_s": args.duration, "samples": bench.samples}
     (out / "results.json").write_text(json.dumps(document, indent=1) + "\n")
     for route in ROUTES:
-        title = f"CPU of a {route} request, with the pattern against without"
-        x = "ratio; black: range over rounds"
+        title = f"{route}: CPU-ms per request with the pattern / without"
+        x = "median of the rounds' ratios; black: their range"
         draw_bars(bars(costs, route), title, x, 1 + ALLOWED, out / f"{route}.svg")
     print((out / "report.md").read_text())
     say(f"written to {out}")

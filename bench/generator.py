@@ -1,16 +1,26 @@
-"""How long the generator takes, beside the least that Python and copier take for the same.
+"""How long the generator takes, beside the least that Python and copier take for the same, and how that grows
+with the number of patterns.
 
-python -m bench.generator [ROUNDS]
+python -m bench.generator [ROUNDS] [--out DIR]
 """
 
 from __future__ import annotations
 
+import argparse
+import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from bench.plots import Line
+from bench.plots import Panel
+from bench.plots import draw_lines
+from bench.tables import markdown
+from tests.proofs.harness.service import every_pattern
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -22,6 +32,14 @@ COMPARED = {
     "perfgen new": "copier copy",
     "perfgen new --no-git": "copier copy",
 }
+# Sets of patterns, each with all before it: these added to minimal one after the other, then the preset standard, then
+# these added to that, then everything.
+TO_MINIMAL = (("database", "example"), ("cache", "compression"))
+TO_STANDARD = (
+    ("backpressure", "fields", "dataloader"),
+    ("idempotency", "http_client", "local_cache"),
+    ("profiling", "scheduler", "sessions"),
+)
 
 
 def commands(template: Path) -> dict[str, list[str]]:
@@ -83,10 +101,99 @@ def table(found: dict[str, list[float]], compared: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
+def nested_sets() -> list[list[str]]:
+    """From the preset minimal through standard to everything; each is part of the next."""
+    sets: list[set[str]] = []
+    for preset, additions in (("minimal", TO_MINIMAL), ("standard", TO_STANDARD)):
+        sets.append({*every_pattern(preset)})
+        for added in additions:
+            sets.append(sets[-1] | {*added})
+    sets.append({*every_pattern()})
+    return [sorted(one) for one in sets]
+
+
+def sized(template: Path, patterns: list[str]) -> dict[str, list[str]]:
+    """The commands that make a service with these patterns."""
+    every = commands(template)
+    minimal = {*every_pattern("minimal")}
+    wanted = [word for name in patterns if name not in minimal for word in ("--with", name)]
+    options = ["--preset", "minimal", *wanted]
+    copy = every["copier copy"]
+    data = ["--data", f"patterns=[{', '.join(patterns)}]"]
+    return {
+        "perfgen new": [*every["perfgen new"], *options],
+        "perfgen new --no-git": [*every["perfgen new --no-git"], *options],
+        "copier copy": [*copy[:-2], *data, *copy[-2:]],
+    }
+
+
+def measure_sizes(rounds: int) -> list[dict[str, float]]:
+    """One document a set: its patterns and files, and the median milliseconds of each command."""
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = Path(temporary)
+        template = scratch / "template"
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(template)], check=True)
+        sets = [(len(patterns), sized(template, patterns)) for patterns in nested_sets()]
+        times: dict[tuple[int, str], list[float]] = {}
+        files: dict[int, int] = {}
+        for turn in range(rounds + 1):
+            for count, named in sets:
+                for name, command in named.items():
+                    place = scratch / "new"
+                    took = timed(command, place)
+                    files[count] = files_in(place / "bench")
+                    shutil.rmtree(place)
+                    if turn:
+                        times.setdefault((count, name), []).append(took)
+    return [
+        {"patterns": count, "files": files[count]}
+        | {name: statistics.median(times[count, name]) for name in named}
+        for count, named in sets
+    ]
+
+
+def files_in(folder: Path) -> int:
+    """Files of a service, without those of git."""
+    return sum(len(names) for place, _, names in os.walk(folder) if ".git" not in Path(place).parts)
+
+
+def sizes_table(sizes: list[dict[str, float]]) -> str:
+    """A row for each set."""
+    head = list(sizes[0])
+    rows = [[f"{one[key]:.0f}" for key in head] for one in sizes]
+    return markdown([*head[:2], *(f"`{name}`, ms" for name in head[2:])], rows, texts=0)
+
+
+def draw_sizes(sizes: list[dict[str, float]], path: Path) -> None:
+    """Milliseconds against patterns and against files."""
+    names = [key for key in sizes[0] if key not in ("patterns", "files")]
+    panels = [
+        Panel(
+            f"A new service, by its {of}",
+            of,
+            "milliseconds",
+            [Line(n, [(one[of], one[n]) for one in sizes], n == "copier copy") for n in names],
+        )
+        for of in ("patterns", "files")
+    ]
+    draw_lines(panels, path)
+
+
 def main() -> int:
-    """Measure and print; an exit code."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 11
-    print(f"{rounds} rounds, Python {sys.version.split()[0]}\n\n{table(measure(rounds), COMPARED)}")
+    """Measure, print and write; an exit code."""
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("rounds", nargs="?", type=int, default=11)
+    p.add_argument("--out", type=Path, default=ROOT / "build/bench/generator")
+    args = p.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    lines = [f"{args.rounds} rounds, Python {sys.version.split()[0]}", ""]
+    lines += [table(measure(args.rounds), COMPARED), ""]
+    sizes = measure_sizes(args.rounds)
+    lines += [sizes_table(sizes), "", "![Time against patterns and files](sizes.svg)"]
+    draw_sizes(sizes, args.out / "sizes.svg")
+    text = "\n".join(lines) + "\n"
+    (args.out / "report.md").write_text(text)
+    print(text)
     return 0
 
 

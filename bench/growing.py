@@ -122,7 +122,7 @@ def draw_pages(queries: Sequence[Sample], samples: Sequence[Sample], path: Path)
     cpu = [
         Line(p, [(n, median_of(samples, "cpu_ms", rows=n, place=p)) for n in sizes]) for p in PLACES
     ]
-    time, rows = "PostgreSQL's time, ms", "rows in the table"
+    time, rows = "time of the query, ms", "rows in the table"
     title = f"A page of 20, {sizes[-1]:,} rows"
     panels = [
         Panel(title, "rows before the page", time, deep, log_y=True, symlog_x=True),

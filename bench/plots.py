@@ -74,20 +74,22 @@ def draw_bars(bars: Sequence[Bar], title: str, x: str, limit: float, path: Path)
     """One bar a row from 1 on, with its range; `limit` is drawn as a line. Data as JSON beside."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 1.2 + _BAR_INCHES * len(bars)), layout="constrained")
+    figure = Figure(figsize=(8, 1.4 + _BAR_INCHES * len(bars)), layout="constrained")
     axes = figure.subplots()
     rows = range(len(bars))
     colours = [_COLOURS[1] if bar.value > limit else _COLOURS[0] for bar in bars]
     axes.barh(rows, [bar.value - 1 for bar in bars], left=1, color=colours, height=0.6)
     axes.hlines(rows, [b.least for b in bars], [b.most for b in bars], color="black", linewidth=1)
     axes.axvline(1, color="black", linewidth=0.8)
-    axes.axvline(limit, color="grey", linewidth=0.8, linestyle="--", label=f"{limit:.2f}")
+    axes.axvline(
+        limit, color="grey", linewidth=0.8, linestyle="--", label=f"{100 * (limit - 1):.0f} % more"
+    )
     axes.set_yticks(rows, [bar.label for bar in bars])
     axes.invert_yaxis()
     axes.set_title(title, fontsize=10)
     axes.set_xlabel(x)
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="lower right")
     _write(figure, path, [asdict(bar) for bar in bars])
 
 
@@ -97,10 +99,15 @@ def _finish(axes: Any, panel: Panel) -> None:
         axes.set_xlim(left=-1)
     elif panel.log_x:
         axes.set_xscale("log")
+        # few values that were chosen are better marks than powers of ten
+        values = sorted({x for line in panel.lines for x, _ in line.points})
+        axes.set_xticks(values, [f"{x:,g}" if x < 10_000 else f"{x:,.0f}" for x in values])
+        axes.minorticks_off()
     if panel.log_y:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
     else:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * max(y for line in panel.lines for _, y in line.points))
     axes.set_title(panel.title, fontsize=10)
     axes.set_xlabel(panel.x)
     axes.set_ylabel(panel.y)

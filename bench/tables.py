@@ -30,7 +30,7 @@ def median_of(samples: Iterable[Sample], key: str, **having: Any) -> float:
     """The median of one value over the samples that have these; statistics.StatisticsError when
     there are none."""
     return statistics.median(
-        sample[key] for sample in samples if all(sample[k] == v for k, v in having.items())
+        float(sample[key]) for sample in samples if all(sample[k] == v for k, v in having.items())
     )
 
 
