@@ -119,6 +119,6 @@ def _write(figure: Any, path: Path, data: list[dict[str, Any]]) -> None:
     """No date, no version and no random ids: a plot changes when its data does."""
     from matplotlib import rc_context
 
-    with rc_context({"svg.hashsalt": path.stem}):
+    with rc_context({"svg.hashsalt": "perfgen"}):
         figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
     path.with_suffix(".json").write_text(json.dumps(data, indent=1) + "\n")

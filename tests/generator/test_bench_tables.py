@@ -1,0 +1,117 @@
+"""What the bench of growth and of costs makes of its samples, and the profile of its stacks; no servers."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.costing import Compared
+from bench.costing import bars
+from bench.costing import costs_of
+from bench.costing import table
+from bench.costing import verdict
+from bench.generator import nested_sets
+from bench.growing import draw_pages
+from bench.growing import flatness
+from bench.growing import queries_table
+from bench.profile import shares
+from bench.profile import table as profile_table
+
+COMPARED = Compared("tracing", "with", "without")
+
+
+def sample(turn: int, server: str, cpu_ms: float, scenario: str = "items_page") -> dict[str, Any]:
+    """One measurement."""
+    found = {"round": turn, "server": server, "scenario": scenario, "cpu_ms": cpu_ms}
+    return found | {"requests": 100}
+
+
+def both(pairs: list[tuple[float, float]], scenario: str = "items_page") -> list[dict[str, Any]]:
+    """CPU-ms without and with the pattern, by round."""
+    return [
+        one
+        for turn, (without, with_it) in enumerate(pairs, 1)
+        for one in (
+            sample(turn, "without", without, scenario),
+            sample(turn, "with", with_it, scenario),
+        )
+    ]
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    # a machine that is twice as slow in the second round does not count
+    [cost] = costs_of(both([(0.10, 0.11), (0.20, 0.22), (0.10, 0.15)]), COMPARED)
+    assert cost.ratio == pytest.approx(1.1)
+    assert (min(cost.ratios), max(cost.ratios)) == pytest.approx((1.1, 1.5))
+    assert cost.of_page == pytest.approx(0.1)
+
+
+def test_what_is_added_elsewhere_is_a_share_of_a_page() -> None:
+    samples = both([(0.20, 0.20)]) + both([(0.05, 0.08)], "user_hit")
+    page, user = costs_of(samples, COMPARED)
+    assert (page.scenario, user.scenario) == ("items_page", "user_hit")
+    assert user.ratio == pytest.approx(1.6)
+    assert user.of_page == pytest.approx(0.15)
+    assert not user.within
+    assert "no reason is known" in verdict(user)
+    assert "| tracing | user_hit | **more" in table([page, user])
+    assert [bar.value for bar in bars([page, user], "user_hit")] == pytest.approx([1.6])
+
+
+def test_rounds_that_lack_a_side_are_left_out() -> None:
+    assert costs_of([sample(1, "with", 0.1), sample(2, "without", 0.1)], COMPARED) == []
+
+
+QUERIES: list[dict[str, Any]] = [
+    {
+        "rows": rows,
+        "before": before,
+        "place": place,
+        "keyset_ms": 0.2,
+        "offset_ms": 0.2 + before / 1000,
+    }
+    for rows in (1_000, 10_000)
+    for place, before in (("beginning", 0), ("middle", rows // 2), ("end", rows - 20))
+]
+
+
+def test_the_depth_of_a_page_is_compared_both_ways() -> None:
+    assert "keyset, and 50" in flatness(QUERIES)
+    assert "1.00 times as long" in flatness(QUERIES)
+    assert "| 10,000 | 9,980 | 0.200 | 10.2 | 50.9 |" in queries_table(QUERIES)
+
+
+def test_plots_are_the_same_for_the_same_data(tmp_path: Path) -> None:
+    samples = [{**one, "cpu_ms": 0.2} for one in QUERIES]
+    for name in ("one", "other"):
+        draw_pages(QUERIES, samples, tmp_path / f"{name}.svg")
+    one, other = ((tmp_path / f"{name}.svg").read_bytes() for name in ("one", "other"))
+    assert one == other
+    assert b"OFFSET" in one
+    assert (tmp_path / "one.json").exists()
+
+
+def test_sets_of_patterns_grow() -> None:
+    sets = nested_sets()
+    assert len(sets) >= 6
+    assert all({*small} < {*large} for small, large in pairwise(sets))
+
+
+def test_a_layer_has_the_time_of_what_it_calls_outside_of_the_layers() -> None:
+    raw = (
+        "run (asyncio/runners.py:1);__call__ (app/http/edge.py:9);get (app/cache/cache.py:5) 6\n"
+        "run (asyncio/runners.py:1);__call__ (app/http/edge.py:9);sha256 (hashlib.py:5) 3\n"
+        "run (asyncio/runners.py:1) 1\n"
+    )
+    found = shares(raw)
+    assert found == {
+        "cache": 0.6,
+        "edge: request id, headers, bounds": 0.3,
+        "event loop and kernel": 0.1,
+    }
+    assert "| cache | 60.0 | 0.0 |" in profile_table({"one": (0.1, found), "two": (0.2, {})})
+    with pytest.raises(ValueError, match="no samples"):
+        shares("")
