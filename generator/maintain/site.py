@@ -35,12 +35,13 @@ MENU = (
     "checklist.md",
     "updates.md",
     "a-year-later.md",
+    "benchmarks.md",
     "bench.md",
     "changelog.md",
     "contributing.md",
 )
 _ITEM = re.compile(r"([-*]|\d+\.) ")
-_LINK = re.compile(r"\[([^\]]*)\]\(([^)#:\s]+)(#[^)\s]*)?\)")
+_LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)#:\s]+)(#[^)\s]*)?\)")  # images stay as they are
 
 
 def places(root: Path) -> dict[str, str]:
@@ -113,6 +114,10 @@ def write(root: Path, build: Path) -> None:
         target = build / "pages" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(spaced(text))
+    for image in sorted((root / "docs").rglob("*.svg")):
+        target = build / "pages" / image.relative_to(root / "docs")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(image, target)
     config = (root / "docs" / "zensical.toml").read_text()
     menu = ", ".join(_toml(entry) for entry in navigation(sorted(texts)))
     (build / "zensical.toml").write_text(
