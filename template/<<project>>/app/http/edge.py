@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from asyncio import get_running_loop
 from asyncio import timeout_at
+from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,7 +61,8 @@ class Edge:
 
     For the layers further in there are `scope["on_start"]`, to which they may add a function that
     changes the head of the answer (an ASGI message), and when the answer has begun
-    `scope["status"]`. Both cost less than one more `send` around the others.
+    `scope["status"]`. Both cost less than one more `send` around the others. A `send` that awaits
+    nothing returns what the next one gives to be awaited: one coroutine less for each message.
 
     bounds: of the bodies that have others than the settings say, by path
     """
@@ -86,13 +88,13 @@ class Edge:
         request_id.set(current.decode())
         extra = [*self._headers, (b"x-request-id", current)]
 
-        async def send_with_headers(message: Message) -> None:
+        def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 scope["status"] = message["status"]
                 message["headers"] = [*message["headers"], *extra]
                 for change in on_start:
                     change(message)
-            await send(message)
+            return send(message)
 
         try:
             if length or chunked:

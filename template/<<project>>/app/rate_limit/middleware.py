@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from collections.abc import Iterable
 
 from starlette.types import ASGIApp
@@ -16,6 +17,8 @@ from app.http.errors import send_problem
 from app.rate_limit.limits import RateLimits
 from app.rate_limit.policy import Decision
 from app.rate_limit.policy import fields
+
+_REPLACED = "rate_limit_replaced"  # in the scope: what is sent from now on is left out
 
 
 class Admission:
@@ -57,30 +60,35 @@ class AroundAuthentication:
         """Serve one request."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        replaced = False
 
-        async def send_with_fields(message: Message) -> None:
-            nonlocal replaced
+        def send_with_fields(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 decisions = scope.get("rate_limit")
                 if decisions is None and scope.get("refusal") in GUESSES:
-                    decision = await self._limits.admit(scope)
-                    scope["rate_limit"] = decisions = [decision]
-                    if not decision.admitted:
-                        # not by way of this function: what knows itself is left to the collector
-                        # of cycles, with all that a request has
-                        await _refuse(send, decision, fields(decisions))
-                        replaced = True
-                        return
+                    return self._count_guess(scope, message, send)
                 if decisions:
                     message["headers"] = [*message["headers"], *fields(decisions)]
-            elif replaced:
-                return
-            await send(message)
+            elif _REPLACED in scope:
+                return _nothing()
+            return send(message)
 
         await self._app(scope, receive, send_with_fields)
+
+    async def _count_guess(self, scope: Scope, start: Message, send: Send) -> None:
+        decision = await self._limits.admit(scope)
+        scope["rate_limit"] = decisions = [decision]
+        start["headers"] = [*start["headers"], *fields(decisions)]
+        if decision.admitted:
+            await send(start)
+        else:
+            scope[_REPLACED] = True
+            await _refuse(send, decision, fields(decisions))
 
 
 async def _refuse(send: Send, decision: Decision, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
     headers = [(b"retry-after", b"%d" % decision.wait_s), *more]
     await send_problem(send, 429, decision.detail, headers)
+
+
+async def _nothing() -> None:
+    pass

@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 from redis.asyncio import ConnectionPool
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse
-from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 # What means that Redis is away, rather than that it refused a command.
@@ -26,6 +26,8 @@ class Wire:
     def __init__(self, pool: ConnectionPool, timeout_s: float) -> None:
         self._pool = pool
         self._timeout_s = timeout_s
+        # not given back to the pool, since that and taking it again cost as much as five commands
+        self._idle: list[AbstractConnection] = []
 
     async def exchange(self, commands: list[bytes]) -> list[Any]:
         """The replies in order; a command that was refused has its ResponseError as the reply.
@@ -34,29 +36,38 @@ class Wire:
         another command's.
         """
         async with asyncio.timeout(self._timeout_s):
-            connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+            connection = await self._take()
             try:
                 await connection.send_packed_command(b"".join(commands), check_health=False)
-                return await self._read(connection.read_response, len(commands))
+                # the connection's own read_response doubles what a reply costs
+                parser: Any = connection._parser
+                replies = [await parser.read_response() for _ in commands]
             except BaseException:
-                await connection.disconnect(nowait=True)
+                await self._drop(connection)
                 raise
-            finally:
-                await self._pool.release(connection)
-
-    async def _read(self, read: Any, count: int) -> list[Any]:
-        replies: list[Any] = []
-        while len(replies) < count:
-            try:
-                # a loop within the try: entering it once per reply is measurable
-                while len(replies) < count:
-                    replies.append(await read())
-            except ResponseError as refusal:
-                replies.append(refusal)
+        self._idle.append(connection)
         return replies
+
+    async def _take(self) -> AbstractConnection:
+        while self._idle:
+            connection = self._idle.pop()
+            # what can be read is that Redis has closed it
+            if connection.is_connected and not await connection.can_read():
+                return connection
+            await self._drop(connection)
+        return await self._pool.get_connection()  # type: ignore[no-untyped-call, no-any-return]
+
+    async def _drop(self, connection: AbstractConnection) -> None:
+        try:
+            await connection.disconnect(nowait=True)
+        finally:
+            await self._pool.release(connection)
 
     async def disconnect_idle(self) -> None:
         """Close the connections nobody uses, so that the next ones resolve the name again."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            await self._drop(connection)
         await self._pool.disconnect(inuse_connections=False)
 
     async def aclose(self) -> None:
