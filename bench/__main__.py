@@ -9,15 +9,18 @@
     python -m bench --jobs-only        only the queue, with any option of jobs.py
     python -m bench --generator-only   only the generator: new services, and changes of one
 
-The builds are kept in build/bench (BENCH_BUILD names another folder); delete it to build anew.
+Each part writes its report to build/bench/results/<time>/, and there is one of them all. The builds are kept in
+build/bench (BENCH_BUILD names another folder); delete it to build anew.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.proofs.harness.service import every_pattern
@@ -72,11 +75,27 @@ def run(module: str, *options: str) -> int:
     return subprocess.run([sys.executable, "-m", module, *options]).returncode
 
 
-def measure_service(options: list[str]) -> int:
-    """The service beside its peers, with these options of run.py."""
+def measure(part: str, out: Path, options: list[str]) -> int:
+    """One part, with these options of its own, reported in a folder; its exit code."""
+    if part != "service":
+        return run(f"bench.{part}", *options, "--out", str(out))
     given = ["--build", str(BUILD), "--servers", str(HERE / "perfgen.toml")]
     given += ["--scenarios", SCENARIOS, "--only", "seed-express,perfgen,perfgen-log,floor-full"]
-    return run("bench.run", *given, "--rounds", "10", *options)
+    return run("bench.run", *given, "--rounds", "10", "--out", str(out), *options)
+
+
+def join(results: Path) -> None:
+    """One report.md of the parts' own, their plots included."""
+    texts = []
+    for part in ALL:
+        report = results / part / "report.md"
+        if report.exists():
+            text = re.sub(r"(?m)^# .*\n+", "", report.read_text())
+            plots_there = re.sub(r"(!\[[^]]*\]\()", rf"\g<1>{part}/", text)
+            texts.append(f"# {part}\n\n{plots_there}")
+    if texts:
+        (results / "report.md").write_text("\n".join(texts))
+        print(f"The whole report is {results / 'report.md'}")
 
 
 def main(options: list[str]) -> int:
@@ -93,13 +112,13 @@ def main(options: list[str]) -> int:
         build_seed(BUILD / "seed-express")
     if {"build", "jobs"} & {*parts}:
         build_bullmq(BUILD / "bullmq")
-    worst = 0
+    results, worst = BUILD / "results" / time.strftime("%Y%m%d-%H%M%S"), 0
     for part in parts:
-        if part == "service":
-            worst = max(worst, measure_service(rest))
-        elif part != "build":
+        if part != "build":
             # without --…-only, options are those of run.py
-            worst = max(worst, run(f"bench.{part}", *(rest if only else [])))
+            options = rest if only or part == "service" else []
+            worst = max(worst, measure(part, results / part, options))
+    join(results)
     return worst
 
 

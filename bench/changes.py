@@ -7,6 +7,7 @@ The service has a few patterns and edits; its template is a repository with 0.1.
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -137,10 +138,17 @@ def measure(rounds: int) -> dict[str, list[float]]:
 
 
 def main() -> int:
-    """Measure and print; an exit code."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 11
-    found = table(measure(rounds), COMPARED)
-    print(f"{rounds} rounds, Python {sys.version.split()[0]}\n\n{found}")
+    """Measure, print and write; an exit code."""
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("rounds", nargs="?", type=int, default=11)
+    p.add_argument("--out", type=Path, help="folder for report.md")
+    args = p.parse_args()
+    found = table(measure(args.rounds), COMPARED)
+    text = f"{args.rounds} rounds, Python {sys.version.split()[0]}\n\n{found}\n"
+    print(text)
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        (args.out / "report.md").write_text(text)
     return 0
 
 

@@ -137,7 +137,7 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--scenarios", default="user_hit,items_page,item_create,items_bulk")
     p.add_argument("--seconds", type=int, default=10)
     p.add_argument("--build", default=str(HERE.parent / "build/bench"))
-    p.add_argument("--out", default="", help="folder for profile.md")
+    p.add_argument("--out", default="", help="folder for report.md")
     args = p.parse_args()
     args.scenarios = args.scenarios.split(",")
     if unknown := set(args.scenarios) - set(SCENARIOS):
@@ -180,7 +180,7 @@ def main() -> int:
     print(text)
     if args.out:
         Path(args.out).mkdir(parents=True, exist_ok=True)
-        (Path(args.out) / "profile.md").write_text(text + "\n")
+        (Path(args.out) / "report.md").write_text(text + "\n")
     return 0
 
 

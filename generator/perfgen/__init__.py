@@ -1,3 +1,3 @@
 """perfgen writes production Python web services and keeps them up to date."""
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"

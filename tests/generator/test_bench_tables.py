@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bench.__main__ import join
 from bench.costing import Compared
 from bench.costing import bars
 from bench.costing import costs_of
@@ -115,3 +116,16 @@ def test_a_layer_has_the_time_of_what_it_calls_outside_of_the_layers() -> None:
     assert "| cache | 60.0 | 0.0 |" in profile_table({"one": (0.1, found), "two": (0.2, {})})
     with pytest.raises(ValueError, match="no samples"):
         shares("")
+
+
+def test_the_reports_of_all_parts_are_one(tmp_path: Path) -> None:
+    """Plots are found from there, and each part has the one title."""
+    for part, text in {
+        "growth": "# Growth\n\nflat\n![pages](pages.svg)\n",
+        "jobs": "done\n",
+    }.items():
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "report.md").write_text(text)
+    join(tmp_path)
+    told = (tmp_path / "report.md").read_text()
+    assert told == "# jobs\n\ndone\n\n# growth\n\nflat\n![pages](growth/pages.svg)\n"
