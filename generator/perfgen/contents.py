@@ -63,6 +63,7 @@ def _named_for(path: str, pattern: Pattern) -> bool:
         f"migrations/versions/{name}",
         f"deploy/components/{name}",
         f"dev/{name}.*",
+        f"bench/{name}.*",
         f"monitoring/*/{name}.*",
     )
 

@@ -85,7 +85,11 @@ class Authentication:
     async def _admit(self, scope: Scope, reads: bool) -> None:
         credential = _credential(scope["headers"])
         if credential is not None:
-            principal = await self._principal(*credential)
+            value, is_key = credential
+            if is_key or self._tokens is None:
+                principal = self._with_key(value)
+            else:
+                principal = await self._with_token(self._tokens, value)
         elif found := scope.get("principal"):
             principal = found
         elif (reads and self._public_reads) or self._is_open(scope):
@@ -106,19 +110,20 @@ class Authentication:
             method == asked and pattern.match(path) for method, pattern in self._any_scope
         )
 
-    async def _principal(self, credential: bytes, is_key: bool) -> Principal:
-        if is_key or self._tokens is None:
-            # the time this takes says nothing of the keys: it finds a hash, and not a key
-            found = None
-            if len(credential) == KEY_LENGTH and credential.startswith(PREFIX):
-                found = self._principals.get(sha256(credential).digest())
-            if found is None:
-                raise Refused(Refusal.UNKNOWN_KEY)
-            return found
-        if known := self._tokens.known(credential):
+    def _with_key(self, key: bytes) -> Principal:
+        # the time this takes says nothing of the keys: it finds a hash, and not a key
+        found = None
+        if len(key) == KEY_LENGTH and key.startswith(PREFIX):
+            found = self._principals.get(sha256(key).digest())
+        if found is None:
+            raise Refused(Refusal.UNKNOWN_KEY)
+        return found
+
+    async def _with_token(self, tokens: Tokens, token: bytes) -> Principal:
+        if known := tokens.known(token):
             return known
         try:
-            return await self._tokens.verify(credential)
+            return await tokens.verify(token)
         except Unavailable as error:
             raise Refused(Refusal.UNAVAILABLE, error.retry_after) from None
 
