@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from contextlib import AsyncExitStack
-from contextlib import contextmanager
 from itertools import count
 
 import pytest
@@ -102,21 +100,6 @@ def test_an_invalidation_reaches_every_process(
     )
 
 
-@contextmanager
-def killed(redis: Redis) -> Iterator[None]:
-    """kill -9; started again, empty, after the block."""
-    redis.kill()
-    try:
-        yield
-    finally:
-        redis.start()
-
-
-def frozen(redis: Redis) -> AbstractContextManager[None]:
-    """SIGSTOP: connections are accepted, nothing is answered. SIGCONT after the block."""
-    return redis.frozen()
-
-
 class Watch:
     """Changes users and reads them, everywhere, and notes each answer that is too old.
 
@@ -178,7 +161,9 @@ def _users() -> range:
     return range(1, USERS + 1)
 
 
-@pytest.mark.parametrize("outage", [killed, pytest.param(frozen, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "outage", [Redis.killed, pytest.param(Redis.frozen, marks=pytest.mark.slow)]
+)
 def test_an_outage_outdates_nothing(
     service: Service,
     redis: Redis,

@@ -16,8 +16,6 @@ from .harness.service import Api
 from .harness.service import Service
 from .harness.table import Table
 from .test_postgres_away import stopped
-from .test_redis_away import frozen
-from .test_redis_away import killed
 
 
 def frozen_server(postgres: Postgres) -> AbstractContextManager[None]:
@@ -67,7 +65,7 @@ def test_without_postgres(
     )
 
 
-@pytest.mark.parametrize("outage", [killed, frozen])
+@pytest.mark.parametrize("outage", [Redis.killed, Redis.frozen])
 def test_without_redis(
     service: Service,
     redis: Redis,

@@ -21,8 +21,6 @@ from .harness.redis import Redis
 from .harness.service import Api
 from .harness.service import Service
 from .harness.table import Table
-from .test_redis_away import frozen
-from .test_redis_away import killed
 
 PROCESSES, CLIENTS, LIMIT = 3, 50, 99
 TIMES = 4  # that each client asks
@@ -142,7 +140,9 @@ def test_guessing_keys(service: Service, redis: Redis, table: Table) -> None:
     )
 
 
-@pytest.mark.parametrize("outage", [killed, pytest.param(frozen, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "outage", [Redis.killed, pytest.param(Redis.frozen, marks=pytest.mark.slow)]
+)
 def test_redis_away(
     service: Service,
     redis: Redis,
@@ -178,7 +178,7 @@ def test_redis_away(
         after = asyncio.run(at_once(apis, service.key))
         assert statuses(after)[200] == LIMIT
         assert decided("process") == before
-    forgotten = outage is killed
+    forgotten = outage is Redis.killed
     assert 2 * LIMIT <= outcomes["200"] <= (3 if forgotten else 2) * LIMIT
     table.add(
         "Redis away: each process admits its share",

@@ -6,9 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from contextlib import contextmanager
 from random import Random
 
 import pytest
@@ -42,22 +40,9 @@ def mixed(random: Random) -> Request:
     return send("POST", "/items", item)
 
 
-@contextmanager
-def killed(redis: Redis) -> Iterator[None]:
-    """kill -9; started again, empty, after the block."""
-    redis.kill()
-    try:
-        yield
-    finally:
-        redis.start()
-
-
-def frozen(redis: Redis) -> AbstractContextManager[None]:
-    """SIGSTOP: connections are accepted, nothing is answered. SIGCONT after the block."""
-    return redis.frozen()
-
-
-@pytest.mark.parametrize("outage", [killed, pytest.param(frozen, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "outage", [Redis.killed, pytest.param(Redis.frozen, marks=pytest.mark.slow)]
+)
 def test_under_load(
     service: Service,
     postgres: Postgres,
@@ -173,7 +158,7 @@ def test_an_end_during_an_outage(service: Service, redis: Redis, table: Table) -
 
 
 def test_start_without_redis(service: Service, redis: Redis, table: Table) -> None:
-    with killed(redis), service.processes(1) as (api,):
+    with redis.killed(), service.processes(1) as (api,):
         answers = [asyncio.run(ask(api.port, service.key, get("/users/1"))) for _ in range(20)]
         assert {answer.status for answer in answers} == {200}
     table.add("Redis away: slower, never an error", "started without Redis", 1, "0 of 20")

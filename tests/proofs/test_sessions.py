@@ -18,7 +18,6 @@ from .harness.redis import Redis
 from .harness.service import Api
 from .harness.service import Service
 from .harness.table import Table
-from .test_redis_away import killed
 
 PROCESSES, DEVICES, ROUNDS = 3, 20, 10
 EMAIL, PASSWORD = "user1@example.com", "a password of the proofs"
@@ -119,7 +118,7 @@ def test_redis_is_away(service: Service, postgres: Postgres, redis: Redis, table
     set_password(service, postgres)
     with service.processes(1, **CHEAP) as (api,):
         headers = asyncio.run(log_in(api))
-        with killed(redis):
+        with redis.killed():
             assert asyncio.run(statuses([api], [headers])) == {503}
             with_key = [f"X-API-Key: {service.key}"]
             assert asyncio.run(statuses([api], [tuple(with_key)] * 50)) == {200}

@@ -47,6 +47,15 @@ class Redis:
         self._process.end(signal.SIGTERM)
 
     @contextmanager
+    def killed(self) -> Iterator[None]:
+        """kill -9; started again, empty, after the block."""
+        self.kill()
+        try:
+            yield
+        finally:
+            self.start()
+
+    @contextmanager
     def frozen(self) -> Iterator[None]:
         """For the block it accepts connections and says nothing: a black hole."""
         self._process.send(signal.SIGSTOP)

@@ -76,13 +76,14 @@ class AroundAuthentication:
 
     async def _count_guess(self, scope: Scope, start: Message, send: Send) -> None:
         decision = await self._limits.admit(scope)
-        scope["rate_limit"] = decisions = [decision]
-        start["headers"] = [*start["headers"], *fields(decisions)]
+        scope["rate_limit"] = [decision]
+        told = fields([decision])
         if decision.admitted:
+            start["headers"] = [*start["headers"], *told]
             await send(start)
         else:
             scope[_REPLACED] = True
-            await _refuse(send, decision, fields(decisions))
+            await _refuse(send, decision, told)
 
 
 async def _refuse(send: Send, decision: Decision, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
