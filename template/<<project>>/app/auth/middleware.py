@@ -43,7 +43,9 @@ def is_public(scope: Scope) -> bool:
 class Authentication:
     """ASGI middleware that sets `scope["principal"]`, or refuses the request.
 
-    A request that is refused has the reason in `scope["refusal"]`.
+    A request that is refused has the reason in `scope["refusal"]`. `scope["on_refusal"]`, where a
+    layer further out has set it, is then awaited with the scope and `send`, and says whether it has
+    answered.
 
     Reads need the scope `read`, everything else `write`. Only OPTIONS, PUBLIC_PATHS and
     `open_routes` (method and path) pass without credentials, and reads when `public_reads` is set;
@@ -159,6 +161,8 @@ async def _refuse(scope: Scope, send: Send, refused: Refused) -> None:
     if scope["type"] == "websocket":
         # before it was accepted: the server answers 403
         return await send({"type": "websocket.close", "code": 1008})
+    if (on_refusal := scope.get("on_refusal")) and await on_refusal(scope, send):
+        return None
     if refused.retry_after is not None:
         return await send_unavailable(send, Unavailable(refusal.detail, refused.retry_after))
     headers = [(b"www-authenticate", refusal.challenge.encode())]

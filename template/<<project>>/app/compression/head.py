@@ -46,6 +46,14 @@ def is_compressible(headers: Iterable[Header]) -> bool:
     return _shrinks(content_type)
 
 
+def is_smaller(headers: Iterable[Header], least: int) -> bool:
+    """Whether the head says that the body has fewer bytes than these."""
+    for name, value in headers:
+        if name == b"content-length":
+            return value.isdigit() and int(value) < least
+    return False
+
+
 @lru_cache(128)
 def _shrinks(content_type: bytes) -> bool:
     """Whether bodies of this type are text of some kind; images, archives, films are packed."""

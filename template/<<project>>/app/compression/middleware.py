@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from asyncio import get_running_loop
+from collections.abc import Awaitable
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,8 +19,10 @@ from app.compression.codings import LARGE
 from app.compression.codings import Coding
 from app.compression.head import encoded
 from app.compression.head import is_compressible
+from app.compression.head import is_smaller
 from app.compression.head import not_modified
 from app.compression.head import varied
+from app.compression.negotiation import Choice
 from app.compression.negotiation import accepted
 from app.compression.negotiation import negotiation
 
@@ -53,19 +56,28 @@ class Compression:
         choice = self._choose(accepted(scope["headers"]))
         start: Message | None = None
 
-        async def send_compressed(message: Message) -> None:
+        def send_compressed(message: Message) -> Awaitable[None]:
             nonlocal start
             if message["type"] == "http.response.start":
+                small = is_smaller(message["headers"], choice.least)
+                if small and message["status"] != _NOT_MODIFIED:
+                    return send(message)
                 start = message  # kept until it is known how much there is
-                return
-            if start is not None:
-                begun, start = start, None
-                if _whole(message) >= choice.least or begun["status"] == _NOT_MODIFIED:
-                    await self._change(scope, choice.coding, begun, message)
-                await send(begun)
-            await send(message)
+                return _nothing()
+            if start is None:
+                return send(message)
+            begun, start = start, None
+            return self._answer(scope, choice, begun, message, send)
 
         await self._app(scope, receive, send_compressed)
+
+    async def _answer(
+        self, scope: Scope, choice: Choice, start: Message, message: Message, send: Send
+    ) -> None:
+        if _whole(message) >= choice.least or start["status"] == _NOT_MODIFIED:
+            await self._change(scope, choice.coding, start, message)
+        await send(start)
+        await send(message)
 
     async def _change(
         self, scope: Scope, coding: Coding | None, start: Message, message: Message
@@ -97,3 +109,7 @@ class Compression:
 def _whole(message: Message) -> int:
     """How many bytes an answer has that begins with this message; 0 when more is to come."""
     return 0 if message.get("more_body") else len(message.get("body", b""))
+
+
+async def _nothing() -> None:
+    pass

@@ -66,7 +66,8 @@ def _once(endpoint: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitab
 
     @wraps(endpoint)
     async def asked_once(request: Request, **given: Any) -> Response:
-        alone = b"&" not in request.scope["query_string"]
+        query: bytes = request.scope["query_string"]
+        alone = query.count(b"fields=") == 1 and b"%" not in query
         if not alone and len(request.query_params.getlist("fields")) > 1:
             raise BadFields("it is there more than once, and not as `id,name`")
         return await endpoint(request=request, **given)

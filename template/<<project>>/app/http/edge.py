@@ -24,6 +24,7 @@ from app.http.errors import FAILED
 from app.http.errors import send_problem
 from app.http.logs import log
 from app.http.logs import request_id
+from app.http.protocol import is_complete
 from app.settings import CoreSettings
 
 # So much of a path is logged: a client may send 64 KB of it.
@@ -102,7 +103,10 @@ class Edge:
                 if length > bound.most_bytes:
                     await _refuse(send_with_headers, bound)
                 else:
-                    await self._app(scope, _bounded(receive, bound), send_with_headers)
+                    # what is there and as long as it says needs no timer, which is dear
+                    there = length and not chunked and is_complete(scope)
+                    bounded = receive if there else _bounded(receive, bound)
+                    await self._app(scope, bounded, send_with_headers)
             else:
                 await self._app(scope, receive, send_with_headers)
         except Exception as error:

@@ -41,7 +41,14 @@ TAKE_TIMEOUT_S = 30.0
 PIECE = 4_096
 
 
+# in the state of a scope
 _CUT = "cut_off"
+_COMPLETE = "complete"
+
+
+def is_complete(scope: Scope) -> bool:
+    """Whether the whole request has been received; False as well if that is not known."""
+    return _COMPLETE in scope.get("state", ())
 
 
 def cut_off(scope: Scope) -> None:
@@ -167,6 +174,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._in_head:  # the head of an upgrade, see `on_headers_complete`
             return
         self._in_body = False
+        self.scope["state"][_COMPLETE] = True
         super().on_message_complete()
         if self.cycle.response_complete:
             self._end_wait()

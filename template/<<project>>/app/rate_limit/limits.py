@@ -16,6 +16,7 @@ from app.auth import Principal
 from app.rate_limit.local import LocalLogs
 from app.rate_limit.policy import Decision
 from app.rate_limit.policy import Policy
+from app.rate_limit.policy import tell
 from app.rate_limit.sender import address
 from app.rate_limit.settings import RateLimitSettings
 from app.rate_limit.shared import ADMIT
@@ -65,7 +66,7 @@ class RateLimits(AbstractAsyncContextManager["RateLimits"]):
             principal: Principal | None = scope.get("principal")
             sender = principal.id if principal else address(scope)
             decision = await self._decide(policy, f"route:{name}:{sender}")
-            scope.setdefault("rate_limit", []).append(decision)
+            tell(scope, decision)
             if not decision.admitted:
                 raise HTTPException(429, decision.detail, {"Retry-After": str(decision.wait_s)})
 

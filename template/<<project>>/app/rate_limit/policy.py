@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+
+from starlette.types import Message
+from starlette.types import Scope
 
 # Up to this limit every admission is logged on its own; above, those of a cell of time are logged
 # together, and there are so many cells in a window.
 MOST_RUNS = 1000
-
-type Fields = list[tuple[bytes, bytes]]
 
 
 class Policy:
@@ -69,9 +71,21 @@ class Decision:
         )
 
 
-def fields(decisions: Sequence[Decision]) -> Fields:
-    """The header fields of an answer that was decided on under these policies."""
-    return [
+def tell(scope: Scope, decision: Decision) -> None:
+    """Have the answer to a request tell this decision, and those before it, in two header fields.
+
+    They are in `scope["rate_limit"]`.
+    """
+    decisions: list[Decision] | None = scope.get("rate_limit")
+    if decisions:
+        decisions.append(decision)
+    else:
+        scope["rate_limit"] = decisions = [decision]
+        scope["on_start"].append(partial(_add_fields, decisions))
+
+
+def _add_fields(decisions: Sequence[Decision], start: Message) -> None:
+    start["headers"] += [
         (b"ratelimit-policy", b", ".join([decision.policy.item for decision in decisions])),
         (b"ratelimit", b", ".join([decision.item for decision in decisions])),
     ]

@@ -201,6 +201,20 @@ async def test_other_messages_pass_in_their_place() -> None:
     assert received == [start, path]
 
 
+async def test_what_says_that_it_is_small_is_not_held_back() -> None:
+    received: list[Message] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [JSON, (b"content-length", b"2")]
+        start = {"type": "http.response.start", "status": 200, "headers": headers}
+        await send(start)
+        assert received == [start]
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    await compressed(app)(_SCOPE, _nothing, _into(received))
+    assert [message.get("body") for message in received] == [None, b"{}"]
+
+
 async def test_other_scopes_pass() -> None:
     seen: list[Scope] = []
 
@@ -223,7 +237,7 @@ async def test_other_scopes_pass() -> None:
         ([(b"vary", b"*")], None, "*"),
         ([(b"vary", b"")], None, "Accept-Encoding"),
         ([(b"accept-ranges", b"bytes")], None, "Accept-Encoding"),
-        ([(b"Content-Length", b"9"), (b"content-length", b"9")], None, "Accept-Encoding"),
+        ([(b"Content-Length", b"9999"), (b"content-length", b"9999")], None, "Accept-Encoding"),
     ],
 )
 async def test_what_was_true_of_the_other_bytes_is_changed(

@@ -28,6 +28,7 @@ from app.http.edge import BodyBound
 from app.http.edge import Edge
 from app.http.logs import _as_json
 from app.http.logs import request_id
+from app.http.protocol import _COMPLETE
 from app.settings import CoreSettings
 from app.settings import Environment
 from app.settings import SettingsError
@@ -130,6 +131,24 @@ async def test_an_undeclared_length_is_bounded(parts: list[bytes], status: int) 
     if status == 413:
         assert answer.values("connection") == ["close"]
         assert answer.values("content-type") == ["application/problem+json"]
+
+
+async def test_only_what_is_there_and_as_long_as_it_says_is_not_watched() -> None:
+    watched: list[bool] = []
+
+    async def complete(scope: Scope, receive: Receive, send: Send) -> None:
+        async def app(scope: Scope, given: Receive, send: Send) -> None:
+            watched.append(given is not receive)
+            await HELLO(scope, given, send)
+
+        scope["state"][_COMPLETE] = True
+        await edge(app, max_body_bytes=10)(scope, receive, send)
+
+    length, chunked = (b"content-length", b"10"), (b"transfer-encoding", b"chunked")
+    for headers in ([length], [chunked], [length, chunked]):
+        assert (await call(complete, "POST", headers=headers)).status == 200
+    assert watched == [False, True, True]
+    assert (await call(complete, "POST", headers=[(b"content-length", b"11")])).status == 413
 
 
 async def test_the_body_of_a_path_may_have_a_bound_of_its_own() -> None:

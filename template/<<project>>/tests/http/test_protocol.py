@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.http import protocol
 from app.http.protocol import MOST_HEAD
+from app.http.protocol import is_complete
 from app.server import Server
 from app.server import listening
 from app.settings import SettingsError
@@ -57,6 +58,19 @@ async def test_a_long_body_before_the_next_head_is_not_counted_to_it(port: int) 
     post = POST + b"Content-Length: %d\r\n\r\n" % len(body) + body
     answer = await answer_to(port, post + LAST[:10], LAST[10:])
     assert answer.count(b"HTTP/1.1 200 OK") == 2
+
+
+async def test_whether_a_request_is_there_as_a_whole_is_known() -> None:
+    async def tell(scope: Scope, receive: Receive, send: Send) -> None:
+        before = is_complete(scope)
+        await Request(scope, receive).body()
+        await Response(f"whole: {before} {is_complete(scope)}")(scope, receive, send)
+
+    post = POST + b"Content-Length: 4\r\n\r\nbo"
+    async with serving(tell) as (_, port):
+        assert b"whole: True True" in await answer_to(port, post + b"dy" + LAST)
+        assert b"whole: False True" in await answer_to(port, post, b"dy" + LAST)
+        assert (await answer_to(port, post + b"dy" + post, b"dy" + LAST)).count(b"True True") == 2
 
 
 async def closed_by(port: int, sent: bytes, part: bytes) -> bytes:
