@@ -31,8 +31,8 @@ proofs: $(BIN)/.dev  ## every set of patterns started and tested, faults, kill -
 	$(BIN)/python -m pytest --table $(TABLE) -n 2 --dist worksteal -m "slow or proof" tests/template tests/generator $(ARGS)
 	$(BIN)/python -m pytest --table $(TABLE) tests/proofs $(ARGS)
 
-bench: $(BIN)/.bench  ## measure the generator and the generated service
-	$(BIN)/python -m bench
+bench: $(BIN)/.bench  ## measure the generator and the generated service; ARGS=--quick to see that it works
+	$(BIN)/python -m bench $(ARGS)
 
 lock: $(BIN)/.dev  ## make uv.lock.jinja anew; ARGS=--upgrade for newer versions
 	$(MAINTAIN).lock $(ARGS)

@@ -1,6 +1,7 @@
 """`make bench`: build what is compared, measure the service, its queue, growth and patterns, then the generator.
 
     python -m bench                    everything, ten rounds: about two hours
+    python -m bench --quick            everything, a round of each: to see that it works
     python -m bench --rounds 2         with any option of run.py
     python -m bench --build-only       render the service and install the peers
     python -m bench --growth-only      only how the service grows, with any option of growth.py
@@ -98,6 +99,13 @@ def join(results: Path) -> None:
         print(f"The whole report is {results / 'report.md'}")
 
 
+def options_of(part: str, only: list[str], given: list[str]) -> list[str]:
+    """The options of one part: those that were given are its own, or run.py's, or a quick run of all is wanted."""
+    if not only and given == ["--quick"]:
+        return QUICK[part]
+    return given if only or part == "service" else []
+
+
 def main(options: list[str]) -> int:
     """Build and measure; an exit code."""
     only = [option for option in options if option in ONLY]
@@ -115,14 +123,21 @@ def main(options: list[str]) -> int:
     results, worst = BUILD / "results" / time.strftime("%Y%m%d-%H%M%S"), 0
     for part in parts:
         if part != "build":
-            # without --…-only, options are those of run.py
-            options = rest if only or part == "service" else []
-            worst = max(worst, measure(part, results / part, options))
+            worst = max(worst, measure(part, results / part, options_of(part, only, rest)))
     join(results)
     return worst
 
 
 ALL = ("service", "profile", "jobs", "growth", "costs", "generator", "changes")
+QUICK = {
+    "service": ["--quick"],
+    "profile": ["--seconds", "2"],
+    "jobs": ["--quick"],
+    "growth": ["--quick"],
+    "costs": ["--quick"],
+    "generator": ["1"],
+    "changes": ["1"],
+}
 ONLY = {
     "--build-only": ("build",),
     "--growth-only": ("growth",),

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from bench.__main__ import ALL
+from bench.__main__ import QUICK
 from bench.__main__ import join
+from bench.__main__ import options_of
 from bench.costing import Compared
 from bench.costing import bars
 from bench.costing import costs_of
@@ -18,6 +21,10 @@ from bench.generator import nested_sets
 from bench.growing import draw_pages
 from bench.growing import flatness
 from bench.growing import queries_table
+from bench.harness.report import MEASURED
+from bench.harness.report import matrix
+from bench.harness.report import medians_of
+from bench.harness.report import ratio
 from bench.profile import shares
 from bench.profile import table as profile_table
 
@@ -129,3 +136,34 @@ def test_the_reports_of_all_parts_are_one(tmp_path: Path) -> None:
     join(tmp_path)
     told = (tmp_path / "report.md").read_text()
     assert told == "# jobs\n\ndone\n\n# growth\n\nflat\n![pages](growth/pages.svg)\n"
+
+
+def test_the_report_of_servers_has_the_ratios_of_rounds_and_their_range() -> None:
+    rest = dict.fromkeys(MEASURED, 1.0) | {"failed": 0}
+    samples = [
+        rest | sample(turn, server, cpu_ms, "user_hit")
+        # a slow second round for both; in the third the peer was not measured
+        for turn, server, cpu_ms in (
+            (1, "peer", 0.4),
+            (1, "service", 0.1),
+            (2, "peer", 0.6),
+            (2, "service", 0.3),
+            (3, "service", 0.9),
+        )
+    ]
+    medians = medians_of(samples, "peer")
+    assert medians["user_hit"]["service"]["cpu_ms"] == pytest.approx(0.3)
+    assert medians["user_hit"]["service"]["cpu_ms_best"] == pytest.approx(0.1)
+    rows = matrix(medians, ["peer", "service", "never started"], ratio)
+    assert rows[2:] == ["| peer | 1.00 [1.00–1.00] |", "| service | 3.00 [2.00–4.00] |"]
+    alone = medians_of([one for one in samples if one["server"] == "service"], "peer")
+    assert matrix(alone, ["service"], ratio)[2:] == ["| service | – |"]
+
+
+def test_options_reach_the_part_that_they_are_for() -> None:
+    assert set(QUICK) == set(ALL)
+    assert options_of("jobs", [], ["--quick"]) == ["--quick"]
+    assert options_of("changes", [], ["--quick"]) == ["1"]
+    assert options_of("service", [], ["--rounds", "2"]) == ["--rounds", "2"]
+    assert options_of("jobs", [], ["--rounds", "2"]) == []
+    assert options_of("jobs", ["--jobs-only"], ["--rounds", "2"]) == ["--rounds", "2"]

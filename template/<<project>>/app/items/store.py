@@ -95,7 +95,8 @@ INSERT_MANY = (
     )
     .returning(Item.id)
 )
-_CREATE_MANY = Statement("item_create_many", INSERT_MANY)
+# The ids as one array, too, which costs less than so many rows.
+_CREATE_MANY = Statement("item_create_many", select(func.array_agg(INSERT_MANY.cte("made").c.id)))
 
 
 def columns_of(items: Sequence[NewItem]) -> dict[str, list[Any]]:
@@ -135,5 +136,5 @@ class StoredItems:
 
     async def create_many(self, items: list[NewItem]) -> list[int]:
         """Make all of them, or none; their ids."""
-        rows = await self._database.fetch(_CREATE_MANY, **columns_of(items))
-        return [row[0] for row in rows]
+        ((made,),) = await self._database.fetch(_CREATE_MANY, **columns_of(items))
+        return list(made)

@@ -14,6 +14,7 @@ from app.redis import RedisClient
 from app.redis import RedisSettings
 from app.redis import RedisUnavailable
 from app.redis.client import MAX_BATCH
+from app.redis.client import TURNS
 from tests.redis.private import PrivateRedis
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +50,20 @@ async def test_commands_collect_while_batches_are_under_way(private: PrivateRedi
             replies.append(redis.execute("INCR", "n"))
             await asyncio.sleep(0.005)
         assert sorted(await asyncio.gather(*replies)) == list(range(1, 21))
+        assert batches() - before == 3
+
+
+async def test_a_busy_loop_collects_for_some_turns(private: PrivateRedis) -> None:
+    async with RedisClient(RedisSettings(url=SecretStr(private.url), timeout_s=5)) as redis:
+        await redis.client.client_pause(300)
+        before, replies = batches(), [redis.execute("INCR", "n")]
+        await asyncio.sleep(0.01)
+        for _ in range(1 + TURNS):  # one for the first of them to be asked for
+            replies.append(redis.execute("INCR", "n"))
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        replies.append(redis.execute("INCR", "n"))
+        assert sorted(await asyncio.gather(*replies)) == list(range(1, 4 + TURNS))
         assert batches() - before == 3
 
 
