@@ -72,8 +72,9 @@ def build_bullmq(folder: Path) -> None:
 
 
 def run(module: str, *options: str) -> int:
-    """One measurement, to its end; its exit code."""
-    return subprocess.run([sys.executable, "-m", module, *options]).returncode
+    """One measurement, to its end; its exit code, 1 when a signal has ended it."""
+    code = subprocess.run([sys.executable, "-m", module, *options]).returncode
+    return code if code >= 0 else 1
 
 
 def measure(part: str, out: Path, options: list[str]) -> int:
@@ -83,6 +84,13 @@ def measure(part: str, out: Path, options: list[str]) -> int:
     given = ["--build", str(BUILD), "--servers", str(HERE / "perfgen.toml")]
     given += ["--scenarios", SCENARIOS, "--only", "seed-express,perfgen,perfgen-log,floor-full"]
     return run("bench.run", *given, "--rounds", "10", "--out", str(out), *options)
+
+
+def commit() -> str:
+    """What is measured: the checkout's commit, and whether there is more than that."""
+    command = ["git", "-C", str(HERE.parent), "describe", "--always", "--dirty"]
+    found = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    return found or "an unknown commit"
 
 
 def join(results: Path) -> None:
@@ -95,7 +103,7 @@ def join(results: Path) -> None:
             plots_there = re.sub(r"(!\[[^]]*\]\()", rf"\g<1>{part}/", text)
             texts.append(f"# {part}\n\n{plots_there}")
     if texts:
-        (results / "report.md").write_text("\n".join(texts))
+        (results / "report.md").write_text("\n".join([f"Of {commit()}.\n", *texts]))
         print(f"The whole report is {results / 'report.md'}")
 
 

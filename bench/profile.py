@@ -26,6 +26,7 @@ from bench.harness.measuring import Bench
 from bench.harness.processes import cpu_seconds
 from bench.harness.servers import SCENARIOS
 from bench.harness.servers import Server
+from bench.private import BUILD
 
 HERE = Path(__file__).parent
 RATE = 500  # samples a second
@@ -136,7 +137,7 @@ def arguments() -> argparse.Namespace:
     )
     p.add_argument("--scenarios", default="user_hit,items_page,item_create,items_bulk")
     p.add_argument("--seconds", type=int, default=10)
-    p.add_argument("--build", default=str(HERE.parent / "build/bench"))
+    p.add_argument("--build", default=str(BUILD))
     p.add_argument("--out", default="", help="folder for report.md")
     args = p.parse_args()
     args.scenarios = args.scenarios.split(",")

@@ -141,7 +141,7 @@ def main() -> int:
     (out / "results.json").write_text(json.dumps(document, indent=1) + "\n")
     print(text)
     say(f"written to {out}")
-    return 0
+    return 1 if bench.problems or any(sample["failed"] for sample in bench.samples) else 0
 
 
 if __name__ == "__main__":

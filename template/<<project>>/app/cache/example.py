@@ -57,7 +57,7 @@ class CachedItems:
     async def create_many(self, items: list[NewItem]) -> list[int]:
         """Make all of them, or none; their ids."""
         item_ids = await self._inner.create_many(items)
-        await self._cache.delete(*(f"item:{item_id}" for item_id in item_ids))
+        await self._cache.delete(*[f"item:{item_id}" for item_id in item_ids])
         return item_ids
 
 

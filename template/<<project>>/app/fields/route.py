@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from collections.abc import Callable
+from collections.abc import Mapping
 from functools import wraps
+from inspect import signature
 from typing import Any
 
 from fastapi import APIRouter
@@ -30,7 +32,7 @@ def fields_of(shape: Shape) -> Any:
 class FieldsRoute(ChosenRoute):
     """A route for the requests that have `fields`; the others go on to the next of its path."""
 
-    def takes(self, scope: Scope) -> bool:
+    def takes(self, scope: Scope, _: Mapping[str, str]) -> bool:
         """Whether the request has `fields`."""
         query: bytes = scope["query_string"]
         return query.startswith(b"fields=") or b"&fields=" in query
@@ -43,8 +45,11 @@ def add_fields_route(
     document both as one: as this. `options` are those of `api.get`.
 
     So what comes before that one, as `/items/owned` before `/items/{item_id}`, comes before this
-    one, too. LookupError when there is none yet.
+    one, too. LookupError when there is none yet; TypeError when the endpoint does not take the
+    `request: Request`.
     """
+    if "request" not in signature(endpoint).parameters:
+        raise TypeError(f"{endpoint.__name__} needs a parameter `request: Request`.")
     place, whole = _whole(api, path)
     whole.include_in_schema = False
     api.add_api_route(path, _once(endpoint), route_class_override=FieldsRoute, **options)
@@ -67,7 +72,7 @@ def _once(endpoint: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitab
     @wraps(endpoint)
     async def asked_once(request: Request, **given: Any) -> Response:
         query: bytes = request.scope["query_string"]
-        alone = query.count(b"fields=") == 1 and b"%" not in query
+        alone = query.count(b"fields") == 1 and b"%" not in query
         if not alone and len(request.query_params.getlist("fields")) > 1:
             raise BadFields("it is there more than once, and not as `id,name`")
         return await endpoint(request=request, **given)

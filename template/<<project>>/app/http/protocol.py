@@ -43,7 +43,7 @@ PIECE = 4_096
 
 # in the state of a scope
 _CUT = "cut_off"
-_COMPLETE = "complete"
+_COMPLETE = "request_is_complete"
 
 
 def is_complete(scope: Scope) -> bool:

@@ -17,25 +17,32 @@ type Key = tuple[int, int]
 class Endings:
     """Says that jobs are done.
 
-    forget: forgets jobs, however long the database is away; the ids of those that were still ours
+    forget: forgets jobs, however long the database is away; those that were still ours
     """
 
-    def __init__(self, forget: Callable[[Collection[Key]], Awaitable[set[int]]]) -> None:
+    def __init__(self, forget: Callable[[Collection[Key]], Awaitable[set[Key]]]) -> None:
         self._forget = forget
         self._waiting: list[tuple[Key, asyncio.Future[bool]]] = []
         self._saying: asyncio.Task[None] | None = None
+        self._given_up = False
         self._context = Context()  # of no job: what is said is of many
 
     async def done(self, key: Key) -> bool:
         """Say that a job is done, until it is heard; whether it was still ours."""
         heard: asyncio.Future[bool] = get_running_loop().create_future()
+        if self._given_up:
+            heard.cancel()
+            return await heard
         self._waiting.append((key, heard))
         if self._saying is None:
             self._saying = get_running_loop().create_task(self._say(), context=self._context)
         return await heard
 
     def give_up(self) -> None:
-        """Say no more: who waits to be heard is cancelled."""
+        """Say no more: who waits to be heard, now or later, is cancelled."""
+        self._given_up = True
+        for _, heard in self._waiting:
+            heard.cancel()
         if self._saying:
             self._saying.cancel()
 
@@ -46,8 +53,6 @@ class Endings:
                 await self._say_all(batch)
         finally:
             self._saying = None
-            for _, heard in self._waiting:
-                heard.cancel()
 
     async def _say_all(self, batch: list[tuple[Key, asyncio.Future[bool]]]) -> None:
         try:
@@ -61,6 +66,6 @@ class Endings:
                 heard.cancel()
             raise
         else:
-            for (job_id, _), heard in batch:
+            for key, heard in batch:
                 if not heard.done():  # who waited may be cancelled by now
-                    heard.set_result(job_id in ours)
+                    heard.set_result(key in ours)

@@ -129,9 +129,9 @@ class Leases:
         ids, attempts = zip(*held, strict=True) if held else ((), ())
         return {"ids": list(ids), "attempts": list(attempts), "worker": self._worker}
 
-    async def _forget(self, done: Collection[Key]) -> set[int]:
+    async def _forget(self, done: Collection[Key]) -> set[Key]:
         rows = await self._until_heard(FORGET, **self._all(done))
-        return {row["id"] for row in rows}
+        return {(row["id"], row["attempt"]) for row in rows}
 
     async def _until_heard(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
         """While the database is away a job that is done must not be done again."""

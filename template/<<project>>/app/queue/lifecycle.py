@@ -105,7 +105,7 @@ FORGET = _statement(
     DELETE FROM queue_jobs job
     USING unnest(:ids, :attempts) AS held (id, attempt)
     WHERE job.id = held.id AND attempts = held.attempt AND worker = :worker AND state = 'running'
-    RETURNING job.id
+    RETURNING job.id, job.attempts AS attempt
     """,
     "ids",
     "attempts",

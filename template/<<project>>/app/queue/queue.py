@@ -173,7 +173,11 @@ class Queue:
     async def _announce(self) -> None:
         while self._more:
             self._more = False
-            await self._notify()
+            try:
+                await self._notify()
+            except asyncio.CancelledError:
+                self._more = True  # it may not have been said
+                raise
             await asyncio.sleep(ANNOUNCE_EVERY_S)
 
     async def _notify(self) -> None:

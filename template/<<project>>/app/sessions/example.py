@@ -13,18 +13,17 @@ from fastapi import APIRouter
 from fastapi import HTTPException
 from fastapi import Request
 from fastapi import Response
-from fastapi.routing import APIRoute
 from prometheus_client import Counter
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
-from starlette.routing import Match
 from starlette.types import Scope
 
 from app.auth import Principal
 from app.auth.refusal import Refusal
 from app.database import Database
 from app.http.bodies import Body
+from app.http.direct import ChosenRoute
 from app.http.edge import BodyBound
 from app.http.errors import Unavailable
 from app.http.responses import JSONBytes
@@ -69,7 +68,7 @@ class NewSession(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    email: Annotated[str, Field(min_length=1, max_length=320, pattern="^[^\\x00]*$")]
+    email: Annotated[str, Field(min_length=1, max_length=320)]
     password: Annotated[str, Field(min_length=1, max_length=LONGEST_PASSWORD)]
 
 
@@ -158,18 +157,13 @@ def wrap(stores: Stores, service: Service) -> Stores:
     return replace(stores, users=SessionUsers(stores.users, service.get(Sessions)))
 
 
-class OthersRoute(APIRoute):
-    """A route for what somebody with a session asks of another user; the rest goes on to the next
-    of its path."""
+class OthersRoute(ChosenRoute):
+    """A route for what somebody with a session asks of another user."""
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+    def takes(self, scope: Scope, in_path: Mapping[str, str]) -> bool:
         """Whether the request has a session of another user than its path."""
-        match, found = super().matches(scope)
         session: Session | None = scope.get("session")
-        if match is Match.FULL and session:
-            own = session.data.user == principal_id(found["path_params"]["user_id"])
-            return (Match.NONE, {}) if own else (match, found)
-        return Match.NONE, {}
+        return session is not None and session.data.user != principal_id(in_path["user_id"])
 
 
 def _refuse_others(api: APIRouter) -> None:

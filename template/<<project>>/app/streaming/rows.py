@@ -96,7 +96,10 @@ class Rows[M: BaseModel]:
             raise Unreadable(line, f"Over {MOST_BLANK} lines are blank.")
 
     def _fields(self, record: bytes) -> list[str]:
-        """The cells of a record; ValueError, in a sentence, when it is not CSV."""
+        """The cells of a record; ValueError, in a sentence, when it is not CSV, or has what
+        PostgreSQL's text cannot hold."""
+        if b"\0" in record:
+            raise ValueError("It has the character NUL.")
         try:
             self._next.append(record.decode())
             return next(self._reader)

@@ -10,6 +10,7 @@ import asyncpg
 import httpx2
 import pytest
 from fastapi import APIRouter
+from fastapi import Request
 from fastapi import Response
 from fastapi.routing import APIRoute
 from hypothesis import HealthCheck
@@ -169,17 +170,26 @@ async def test_a_literal_path_stays_ahead_of_the_id(
 
 
 async def test_a_route_without_one_that_shows_everything_is_refused() -> None:
-    async def endpoint() -> Response:
+    async def endpoint(request: Request) -> Response:
         return Response()
 
     with pytest.raises(LookupError, match="no GET /things yet"):
         add_fields_route(APIRouter(), "/things", endpoint)
 
 
+async def test_an_endpoint_that_does_not_take_the_request_is_refused() -> None:
+    async def endpoint() -> Response:
+        return Response()
+
+    with pytest.raises(TypeError, match="endpoint needs a parameter `request: Request`"):
+        add_fields_route(APIRouter(), "/things", endpoint)
+
+
 async def test_fields_are_named_in_one_place(client: httpx2.AsyncClient) -> None:
-    answer = await client.get("/items?fields=id&fields=name")
-    assert answer.status_code == 400
-    assert answer.json()["detail"].startswith("fields: it is there more than once")
+    for query in ("fields=id&fields=name", "fields&fields=id", "fields=id&%66ields=name"):
+        answer = await client.get(f"/items?{query}")
+        assert answer.status_code == 400, query
+        assert answer.json()["detail"].startswith("fields: it is there more than once")
 
 
 async def test_who_is_not_known_sees_nothing(anonymous: httpx2.AsyncClient) -> None:

@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi import HTTPException
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
@@ -111,6 +112,7 @@ def test_the_document_tells_of_it(api: FastAPI) -> None:
     paths, schemas = api.openapi()["paths"], api.openapi()["components"]["schemas"]
     hot, plain = (paths[path]["post"] for path in ("/hot", "/plain"))
     schema = hot["requestBody"]["content"]["application/json"]["schema"]
+    assert schema["properties"]["calledAs"].pop("pattern") == r"^[^\x00]*$"
     assert schema == schemas["Hat"]
     assert hot["requestBody"]["required"] == plain["requestBody"]["required"]
     assert hot["responses"].keys() - {"415"} == plain["responses"].keys()
@@ -123,6 +125,40 @@ async def test_of_a_great_many_errors_only_their_number_is_told(client: httpx2.A
     assert answer.json()["errors"] == [{"in": "body", "problem": "There are 101 errors"}]
     body.popitem()
     assert len((await client.post("/hot", json=body)).json()["errors"]) == 20
+
+
+class Note(BaseModel):
+    """A text of any kind."""
+
+    text: str
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (rb'{"text": "a\u0000b"}', None),
+        (rb'{"text": "\\\u0000"}', None),
+        (rb'{"text": "\\\\\u0000"}', None),
+        (rb'{"\u0000": 1, "text": "a"}', None),
+        (b'{"text": "a\0b"}', None),
+        (rb'{"text": "\\u0000"}', r"\u0000"),
+        (rb'{"text": "\\\\u0000"}', r"\\u0000"),
+        (rb'{"text": "\u00000\n"}', None),
+        (rb'{"text": "\u0001\n\\"}', "\x01\n\\"),
+    ],
+)
+async def test_a_text_has_no_nul(body: bytes, text: str | None) -> None:
+    scope = {"type": "http", "headers": [(b"content-type", b"application/json")]}
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body}
+
+    request = Request(scope, receive)
+    if text is None:
+        with pytest.raises(RequestValidationError):
+            await Body(Note).of(request)
+    else:
+        assert (await Body(Note).of(request)).text == text
 
 
 async def test_a_byte_order_mark_is_passed_over(client: httpx2.AsyncClient) -> None:

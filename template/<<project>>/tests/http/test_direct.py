@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Mapping
 from datetime import date
 from itertools import product
 from typing import Annotated
@@ -26,7 +28,10 @@ from starlette.types import Send
 from app.http import errors
 from app.http.direct import ChosenRoute
 from app.http.direct import DirectRoutes
+from app.http.edge import Edge
 from app.http.errors import Unavailable
+from app.settings import CoreSettings
+from app.settings import Environment
 from tests.http.asgi import call
 
 pytestmark = pytest.mark.anyio
@@ -37,8 +42,9 @@ Number = Annotated[int, Query(ge=1, le=100)]
 class Marked(ChosenRoute):
     """A route for requests that are marked."""
 
-    def takes(self, scope: Scope) -> bool:
+    def takes(self, scope: Scope, in_path: Mapping[str, str]) -> bool:
         """Whether this one is."""
+        assert in_path.keys() <= {"one"}
         return b"marked" in scope["query_string"]
 
 
@@ -47,13 +53,19 @@ def shown(**values: object) -> Response:
     return Response(repr(values), media_type="text/plain")
 
 
+async def marked(request: Request, marked: str) -> Response:
+    return shown(route="marked", request=request.method, marked=marked)
+
+
 def application() -> FastAPI:
     """Routes of all kinds."""
     api = FastAPI(redirect_slashes=False)
     errors.install(api)
     _add_direct(api)
+    _add_in_turns(api)
     _add_failing(api)
     _add_others(api)
+    _add_named(api)
     return api
 
 
@@ -74,9 +86,6 @@ def _add_direct(api: FastAPI) -> None:
     async def thing(thing_id: Annotated[int, Path(ge=1)], wide: bool | None = None) -> Response:
         return shown(thing_id=thing_id, wide=wide)
 
-    async def marked(request: Request, marked: str) -> Response:
-        return shown(route="marked", request=request.method, marked=marked)
-
     api.router.add_api_route("/chosen/{one}", marked, route_class_override=Marked)
 
     @api.get("/chosen/{one}")
@@ -94,6 +103,19 @@ def _add_direct(api: FastAPI) -> None:
     @api.get("/files/late")  # /files/{name:path} takes it
     async def late() -> Response:
         return shown(route="late")
+
+
+def _add_in_turns(api: FastAPI) -> None:
+    """Routes that take the same paths."""
+    api.router.add_api_route("/shelf/top", marked, route_class_override=Marked)
+
+    @api.get("/shelf/{place}")
+    async def shelf(place: str) -> Response:
+        return shown(route="shelf", place=place)
+
+    @api.get("/shelf/top")
+    async def top() -> Response:
+        return shown(route="top")
 
 
 def _add_failing(api: FastAPI) -> None:
@@ -145,8 +167,42 @@ def _add_others(api: FastAPI) -> None:
         return shown(tasks=len(tasks.tasks))
 
 
-DIRECT = ("/listing", "/aliased", "/things/7", "/chosen/1", "/files/a/b", "/files/late")
-OTHERS = ("/depends", "/header", "/many", "/plain", "/model", "/converted/3", "/body", "/later")
+def _add_named(api: FastAPI) -> None:
+    """Others, for the names of their parameters."""
+
+    @api.get("/named")
+    async def named(
+        _private: Annotated[str, Query(alias="private")] = "", json: str = "", copy: str = ""
+    ) -> Response:
+        return shown(private=_private, json=json, copy=copy)
+
+    @api.get("/twice/{one}")
+    async def twice(one: str, other: Annotated[str, Query(alias="one")] = "") -> Response:
+        return shown(one=one, other=other)
+
+
+DIRECT = (
+    "/listing",
+    "/aliased",
+    "/things/7",
+    "/chosen/1",
+    "/files/a/b",
+    "/files/late",
+    "/shelf/top",
+    "/shelf/low",
+)
+OTHERS = (
+    "/depends",
+    "/header",
+    "/many",
+    "/plain",
+    "/model",
+    "/converted/3",
+    "/body",
+    "/named",
+    "/twice/a",
+    "/later",
+)
 PATHS = (*DIRECT, *OTHERS, "/refused", "/away", "/things", "/things/0", "/things/x", "/listing/")
 QUERIES = (
     "",
@@ -165,6 +221,7 @@ QUERIES = (
     "wide=&thing_id=9",
     "ids=1&ids=2",
     "ids=1;ids=2&&=&a",
+    "private=1&json=2&copy=3&one=4",
 )
 
 
@@ -216,6 +273,79 @@ async def test_what_nobody_expected_is_answered_and_raised() -> None:
     answer = await call(keeps, path="/broken")
     assert (answer.status, answer.scope["raised"]) == (500, True)
     assert b"hunter2" not in answer.body
+
+
+async def test_an_error_leaves_nothing_to_the_garbage_collector() -> None:
+    direct = DirectRoutes(application())
+
+    async def ask() -> None:
+        for path, status in (("/refused", 409), ("/away", 503)):
+            for _ in range(100):
+                assert (await call(direct, path=path)).status == status
+
+    await ask()  # what is made once
+    gc.collect()
+    gc.disable()
+    try:
+        await ask()
+        left = gc.collect()
+    finally:
+        gc.enable()
+    assert left < 100
+
+
+async def test_who_answers_an_error_has_the_request_as_the_endpoint_had_it() -> None:
+    api = FastAPI()
+
+    @api.exception_handler(LookupError)
+    async def repeated(request: Request, _: Exception) -> Response:
+        return Response(await request.body(), 409)
+
+    @api.exception_handler(418)
+    def teapot(request: Request, error: Exception) -> Response:
+        return Response(str(error), 418)
+
+    @api.post("/lost")
+    async def lost(request: Request) -> Response:
+        await request.body()
+        raise KeyError
+
+    @api.get("/tea")
+    async def tea() -> Response:
+        raise HTTPException(418, "short and stout")
+
+    direct = DirectRoutes(api)
+    answer = await call(direct, "POST", "/lost", body=[b"a", b"b"])
+    assert (answer.status, answer.body) == (409, b"ab")
+    assert (await call(direct, path="/tea")).body == b"418: short and stout"
+
+
+class Full(Response):
+    """An answer that cannot be given, which it finds out before or after it has begun."""
+
+    def __init__(self, begun: bool) -> None:
+        super().__init__()
+        self._begun = begun
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Fail."""
+        if self._begun:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise Unavailable("There is no place.")
+
+
+async def test_an_answer_that_fails_before_it_has_begun_is_another_one() -> None:
+    api = FastAPI()
+    errors.install(api)
+
+    @api.get("/")
+    async def full(begun: bool) -> Response:
+        return Full(begun)
+
+    app = Edge(DirectRoutes(api), CoreSettings(environment=Environment.TEST))
+    assert (await call(app, path="/?begun=false")).status == 503
+    answer = await call(app, path="/?begun=true")
+    assert (answer.status, answer.body) == (200, b"")
 
 
 async def test_what_is_to_be_done_afterwards_is_done() -> None:

@@ -12,9 +12,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from app.http.direct import DirectRoutes
 from app.items.routes import Created
 from app.items.routes import ItemPage
 from app.items.routes import ItemView
+from app.main import create_api
+from app.service import Service
+from tests.http.asgi import call
 
 pytestmark = pytest.mark.anyio
 NEW: dict[str, Any] = {"name": "A hat", "price": 12.5, "description": "It is red."}
@@ -48,6 +52,18 @@ def _same_fields(promised: Any, given: Any) -> None:
     elif isinstance(promised, list):
         for one, other in zip(promised, given, strict=True):
             _same_fields(one, other)
+
+
+async def test_the_hot_routes_are_answered_directly(service: Service) -> None:
+    direct = DirectRoutes(create_api(service))
+    for method, path in (
+        ("GET", "/items"),
+        ("GET", "/items/1"),
+        ("POST", "/items"),
+        ("POST", "/items/bulk"),
+        ("GET", "/users/1"),
+    ):
+        assert "fastapi_inner_astack" not in (await call(direct, method, path)).scope, path
 
 
 async def test_an_item_is_made_and_found(client: httpx2.AsyncClient) -> None:

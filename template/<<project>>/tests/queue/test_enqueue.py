@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from typing import cast
 
 import pytest
 from sqlalchemy import Column
@@ -293,3 +294,19 @@ async def test_a_key_that_was_rolled_back_is_free(
             raise LookupError
     job_id = await queue.enqueue(WORK, Work(2), key="k")
     assert (await table.row())["id"] == job_id
+
+
+async def test_what_the_end_interrupts_is_announced_then() -> None:
+    asked: list[Statement] = []
+
+    class Stalling:
+        async def fetch(self, statement: Statement, **_: Any) -> list[Any]:
+            asked.append(statement)
+            if len(asked) == 1:
+                await asyncio.sleep(3600)
+            return []
+
+    async with Queue(cast("Database", Stalling())) as queue:
+        queue.announce()
+        await until(lambda: asked, "it is being announced")
+    assert len(asked) == 2

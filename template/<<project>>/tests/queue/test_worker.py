@@ -1,7 +1,6 @@
 """A worker does each job, again when it fails, and no more than it may."""
 
 import asyncio
-from collections.abc import Collection
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,7 +16,6 @@ from app.queue import Queue
 from app.queue import QueueSettings
 from app.queue import leases
 from app.queue.attempt import Attempt
-from app.queue.endings import Endings
 from app.queue.lifecycle import EXPIRE
 from app.queue.lifecycle import PRUNE
 from app.queue.worker import Worker
@@ -55,40 +53,6 @@ async def test_jobs_that_end_together_are_forgotten_together(
     await table.becomes()
     assert len(handled.ended) == 50
     assert queries("job_forget") - before <= 5
-
-
-async def test_who_waits_to_be_heard_is_not_kept_when_nobody_says_it_any_more() -> None:
-    begun = asyncio.Event()
-
-    async def forget(_: object) -> set[int]:
-        begun.set()
-        await asyncio.Event().wait()
-        return set()
-
-    endings = Endings(forget)
-    waiting = [asyncio.create_task(endings.done((n, 1))) for n in range(3)]
-    await begun.wait()
-    waiting.append(asyncio.create_task(endings.done((3, 1))))  # for the next batch
-    await asyncio.sleep(0)
-    endings.give_up()
-    done = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
-    assert [type(one) for one in done] == [asyncio.CancelledError] * 4
-
-
-async def test_a_failure_to_say_it_is_told_to_each() -> None:
-    ours = {1, 3}
-
-    async def forget(keys: Collection[tuple[int, int]]) -> set[int]:
-        if len(keys) == 3:
-            raise LookupError("broken")
-        return ours
-
-    endings = Endings(forget)
-    waiting = [asyncio.create_task(endings.done((n, 1))) for n in range(3)]
-    found = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [type(one) for one in found] == [LookupError] * 3
-    heard = await asyncio.gather(endings.done((3, 1)), endings.done((4, 1)))
-    assert list(heard) == [True, False]
 
 
 async def test_no_more_than_the_concurrency_at_a_time(

@@ -73,7 +73,7 @@ class Thing(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(min_length=1, max_length=100, pattern="^[^\\x00]*$")
+    name: str = Field(min_length=1, max_length=100)
     price: float = Field(ge=0, allow_inf_nan=False)
 
 
