@@ -10,6 +10,7 @@ import pytest
 
 from bench.__main__ import ALL
 from bench.__main__ import QUICK
+from bench.__main__ import commit
 from bench.__main__ import join
 from bench.__main__ import options_of
 from bench.costing import Compared
@@ -134,7 +135,8 @@ def test_the_reports_of_all_parts_are_one(tmp_path: Path) -> None:
         (tmp_path / part).mkdir()
         (tmp_path / part / "report.md").write_text(text)
     join(tmp_path)
-    told = (tmp_path / "report.md").read_text()
+    of, _, told = (tmp_path / "report.md").read_text().partition("\n\n")
+    assert of == f"Of {commit()}."
     assert told == "# jobs\n\ndone\n\n# growth\n\nflat\n![pages](growth/pages.svg)\n"
 
 
