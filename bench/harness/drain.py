@@ -13,6 +13,18 @@ from typing import Any
 if TYPE_CHECKING:
     from bench.harness.servers import Server
 
+SHOWN = (
+    "before_ok",
+    "before_lost",
+    "before_bad_status",
+    "after_ok",
+    "after_lost",
+    "after_truncated",
+    "after_bad_status",
+    "after_told_to_close",
+    "after_refused",
+)
+
 
 async def drain(
     server: Server, connections: int, cursors: list[str], limit_s: float, lag: float
@@ -25,80 +37,17 @@ async def drain(
     truncated: it ended in mid-answer. refused: no connection within the lag.
     """
     assert server.process
-    counts: Counter[str] = Counter()
-    state: dict[str, Any] = {"termed": False, "stop": False, "at": 0.0}
-    rng = random.Random(3)
     requests = [server.page(c) for c in cursors] + [server.user(i) for i in range(1, 51)]
-    wire = []
-    for method, path, headers, _ in requests:
-        head = "".join(f"{k}: {v}\r\n" for k, v in headers.items())
-        wire.append(f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}\r\n".encode())
-
-    def note(what: str) -> None:
-        counts[("after_" if state["termed"] else "before_") + what] += 1
-
-    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """One request; whether the connection can be used again."""
-        got = False
-        try:
-            writer.write(rng.choice(wire))
-            status_line = await reader.readline()
-            if not status_line:
-                note("lost")
-                return False
-            got = True
-            length, chunked, close = 0, False, False
-            while (line := await reader.readline()) not in (b"\r\n", b""):
-                key, _, value = line.decode("latin-1").partition(":")
-                key, value = key.lower(), value.strip().lower()
-                if key == "content-length":
-                    length = int(value)
-                elif key == "transfer-encoding":
-                    chunked = value == "chunked"
-                elif key == "connection":
-                    close = value == "close"
-            if chunked:
-                while size := int(await reader.readline() or b"x", 16):
-                    await reader.readexactly(size + 2)
-                await reader.readline()
-            else:
-                await reader.readexactly(length)
-            note("ok" if status_line.split()[1][:1] == b"2" else "bad_status")
-            if close:
-                note("told_to_close")
-            return not close
-        except (OSError, asyncio.IncompleteReadError, ValueError):
-            note("truncated" if got else "lost")
-            return False
-
-    def elsewhere() -> bool:
-        return bool(state["termed"]) and time.monotonic() - state["at"] > lag
-
-    async def client() -> None:
-        while not state["stop"] and not elsewhere():
-            try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            except OSError:
-                note("refused")
-                await asyncio.sleep(0.05)
-                continue
-            try:
-                while not state["stop"] and not reader.at_eof():
-                    if not await one(reader, writer):
-                        break
-            finally:
-                writer.close()
-
-    tasks = [asyncio.create_task(client()) for _ in range(connections)]
+    clients = Clients(server.port, [as_sent(request) for request in requests], lag)
+    tasks = [asyncio.create_task(clients.one()) for _ in range(connections)]
     await asyncio.sleep(1.0)
-    state["termed"] = True
-    state["at"] = started = time.monotonic()
+    clients.termed_at = started = time.monotonic()
     server.process.popen.send_signal(signal.SIGTERM)
     while server.process.alive() and time.monotonic() - started < limit_s:
         await asyncio.sleep(0.01)
     took = time.monotonic() - started
     exited = not server.process.alive()
-    state["stop"] = True
+    clients.stop = True
     await asyncio.sleep(0.1)
     for task in tasks:
         task.cancel()
@@ -106,18 +55,87 @@ async def drain(
     return {
         "drain_s": round(took, 3),
         "exit": server.process.popen.returncode if exited else None,
-        **{
-            key: counts[key]
-            for key in (
-                "before_ok",
-                "before_lost",
-                "before_bad_status",
-                "after_ok",
-                "after_lost",
-                "after_truncated",
-                "after_bad_status",
-                "after_told_to_close",
-                "after_refused",
-            )
-        },
+        **{what: clients.counts[what] for what in SHOWN},
     }
+
+
+def as_sent(request: tuple[Any, ...]) -> bytes:
+    """A request without a body as bytes."""
+    method, path, headers, _ = request
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}\r\n".encode()
+
+
+class Clients:
+    """Clients that ask one thing after another, and what they count before and after SIGTERM."""
+
+    def __init__(self, port: int, requests: list[bytes], lag: float) -> None:
+        self.counts: Counter[str] = Counter()
+        self.termed_at: float | None = None
+        self.stop = False
+        self._port = port
+        self._requests = requests
+        self._lag = lag
+        self._rng = random.Random(3)
+
+    async def one(self) -> None:
+        """A client, to the end of the measurement or until the balancer has noticed."""
+        while not self.stop and not self._elsewhere():
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            except OSError:
+                self._note("refused")
+                await asyncio.sleep(0.05)
+                continue
+            try:
+                while not self.stop and not reader.at_eof():
+                    if not await self._ask(reader, writer):
+                        break
+            finally:
+                writer.close()
+
+    def _elsewhere(self) -> bool:
+        return self.termed_at is not None and time.monotonic() - self.termed_at > self._lag
+
+    def _note(self, what: str) -> None:
+        self.counts[("before_" if self.termed_at is None else "after_") + what] += 1
+
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """One request; whether the connection can be used again."""
+        begun = False
+        try:
+            writer.write(self._rng.choice(self._requests))
+            status = await reader.readline()
+            begun = bool(status)
+            if not begun:
+                self._note("lost")
+                return False
+            close = await _rest(reader)
+        except (OSError, asyncio.IncompleteReadError, ValueError):
+            self._note("truncated" if begun else "lost")
+            return False
+        self._note("ok" if status.split()[1][:1] == b"2" else "bad_status")
+        if close:
+            self._note("told_to_close")
+        return not close
+
+
+async def _rest(reader: asyncio.StreamReader) -> bool:
+    """Read the head's other lines and the body; whether the connection is to be closed."""
+    length, chunked, close = 0, False, False
+    while (line := await reader.readline()) not in (b"\r\n", b""):
+        name, _, value = line.decode("latin-1").lower().partition(":")
+        value = value.strip()
+        if name == "content-length":
+            length = int(value)
+        elif name == "transfer-encoding":
+            chunked = value == "chunked"
+        elif name == "connection":
+            close = value == "close"
+    if not chunked:
+        await reader.readexactly(length)
+        return close
+    while size := int(await reader.readline() or b"x", 16):
+        await reader.readexactly(size + 2)
+    await reader.readline()
+    return close

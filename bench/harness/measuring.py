@@ -185,61 +185,55 @@ class Bench:
         connection.close()
 
     def turn(self, server: Server, turn: int) -> None:
+        """One server, on a fresh copy of the data: the contract, the scenarios, the drain."""
         self.backends.reset(server.seed(self))
         fact: dict[str, Any] = {"round": turn, "server": server.name}
         try:
             fact["startup_s"] = server.start(self)
-            assert server.process
-            fact["rss_idle"], fact["pss_idle"] = memory(server.process.pid)
-            wrong = check(server, self.backends)
-            if wrong:
-                self.problems[server.name] = wrong
-                for scenario, problem in wrong.items():
-                    say(f"  {server.name} breaks the contract for {scenario}: {problem}")
-            if self.args.check_only:
-                say(
-                    f"  {server.name}: {'NOT OK' if wrong else 'contract ok'}, "
-                    f"first 200 after {fact['startup_s']:.2f} s"
-                )
-                return
-            chosen = [s for s in self.args.scenarios if server.has(s) and s not in wrong]
-            cursors = (
-                self.cursors(server)
-                if server.endpoints.get("items") and "items_page" not in wrong
-                else []
-            )
-            if server.endpoints.get("user"):
-                self.warm_users(server)
-            for scenario in [] if self.args.drain_only else chosen:
-                self.measure(server, scenario, cursors, turn)
-            fact["rss_loaded"], fact["pss_loaded"] = memory(server.process.pid)
-            if self.args.drain and cursors and "user_hit" not in wrong:
-                os.sched_setaffinity(0, parse_cpus(self.args.load_cpus))
-                fact.update(
-                    asyncio.run(drain(server, self.args.connections, cursors, 35, self.args.lag))
-                )
-                say(
-                    f"  {server.name:24} drain: "
-                    + ", ".join(
-                        f"{k} {fact[k]}"
-                        for k in (
-                            "drain_s",
-                            "exit",
-                            "after_ok",
-                            "after_lost",
-                            "after_truncated",
-                            "after_bad_status",
-                            "after_told_to_close",
-                            "after_refused",
-                        )
-                    )
-                )
+            self._visit(server, turn, fact)
         except Exception as error:  # one broken server must not cost the others their run
             say(f"  {server.name}: {type(error).__name__}: {error}")
             self.problems.setdefault(server.name, {})["turn"] = str(error)
         finally:
             self.facts.append(fact)
             server.stop()
+
+    def _visit(self, server: Server, turn: int, fact: dict[str, Any]) -> None:
+        assert server.process
+        fact["rss_idle"], fact["pss_idle"] = memory(server.process.pid)
+        wrong = self._checked(server)
+        if self.args.check_only:
+            verdict = "NOT OK" if wrong else "contract ok"
+            say(f"  {server.name}: {verdict}, first 200 after {fact['startup_s']:.2f} s")
+            return
+        chosen = [s for s in self.args.scenarios if server.has(s) and s not in wrong]
+        pages = server.endpoints.get("items") and "items_page" not in wrong
+        cursors = self.cursors(server) if pages else []
+        if server.endpoints.get("user"):
+            self.warm_users(server)
+        for scenario in [] if self.args.drain_only else chosen:
+            self.measure(server, scenario, cursors, turn)
+        fact["rss_loaded"], fact["pss_loaded"] = memory(server.process.pid)
+        if self.args.drain and cursors and "user_hit" not in wrong:
+            fact |= self._drained(server, cursors)
+
+    def _checked(self, server: Server) -> dict[str, str]:
+        """What is wrong with the server, which is told and kept."""
+        wrong = check(server, self.backends)
+        if wrong:
+            self.problems[server.name] = wrong
+        for scenario, problem in wrong.items():
+            say(f"  {server.name} breaks the contract for {scenario}: {problem}")
+        return wrong
+
+    def _drained(self, server: Server, cursors: list[str]) -> dict[str, Any]:
+        os.sched_setaffinity(0, parse_cpus(self.args.load_cpus))
+        found = asyncio.run(drain(server, self.args.connections, cursors, 35, self.args.lag))
+        told = ", ".join(
+            f"{what} {value}" for what, value in found.items() if not what.startswith("before_")
+        )
+        say(f"  {server.name:24} drain: {told}")
+        return found
 
     def close(self) -> None:
         for process in list(Process.live):

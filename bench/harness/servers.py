@@ -131,16 +131,9 @@ class Server:
             return name
         backends = bench.backends
         backends.sql(f"CREATE DATABASE {name}", "postgres")
-        values = {
-            "build": str(bench.build),
-            "bench": str(BENCH),
-            "run": str(bench.work),
-            "port": str(self.port),
-            **bench.places,
-            "database_url": bench.places["database_url"].rpartition("/")[0] + "/" + name,
-        }
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
-        env.update({k: str(v).format(**values) for k, v in self.spec.get("env", {}).items()})
+        values = self._values(bench)
+        values["database_url"] = values["database_url"].rpartition("/")[0] + "/" + name
+        env = self._environment(values)
         for command in self.spec["prepare"]:
             done = subprocess.run(
                 [part.format(**values) for part in command],
@@ -154,6 +147,20 @@ class Server:
         backends.psql(name, "-f", str(BENCH / "sql" / "seed.sql"))
         bench.seeds.add(name)
         return name
+
+    def _values(self, bench: Bench) -> dict[str, str]:
+        """What stands for the placeholders of servers.toml."""
+        return {
+            "build": str(bench.build),
+            "bench": str(BENCH),
+            "run": str(bench.work),
+            "port": str(self.port),
+            **bench.places,
+        }
+
+    def _environment(self, values: dict[str, str]) -> dict[str, str]:
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
+        return env | {k: str(v).format(**values) for k, v in self.spec.get("env", {}).items()}
 
     def has(self, scenario: str) -> bool:
         if not self.endpoints.get(SCENARIOS[scenario]):
@@ -196,23 +203,18 @@ class Server:
     # --- life
 
     def start(self, bench: Bench) -> float:
-        values = {
-            "build": str(bench.build),
-            "bench": str(BENCH),
-            "run": str(bench.work),
-            "port": str(self.port),
-            **bench.places,
-        }
-        spec = self.spec
-        argv = [part.format(**values) for part in spec["start"]]
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
-        env.update({k: str(v).format(**values) for k, v in spec.get("env", {}).items()})
-        cwd = Path(spec["cwd"].format(**values))
+        """Start it; seconds until it answers."""
+        values = self._values(bench)
+        cwd = Path(self.spec["cwd"].format(**values))
         if not cwd.is_dir():
             raise RuntimeError(f"{cwd} does not exist: see bench/README.md")
         started = time.monotonic()
         self.process = Process(
-            argv, bench.args.server_cpus, bench.work / f"server-{self.name}.log", cwd=cwd, env=env
+            [part.format(**values) for part in self.spec["start"]],
+            bench.args.server_cpus,
+            bench.work / f"server-{self.name}.log",
+            cwd=cwd,
+            env=self._environment(values),
         )
         while True:
             try:
