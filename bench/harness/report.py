@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+LIMIT = "floor-full"  # the server that says what is possible
+
 # of a sample
 MEASURED = (
     "rps",
@@ -70,11 +72,14 @@ def medians_of(samples: list[Row], ratio_to: str) -> dict[str, dict[str, Row]]:
         row = {key: statistics.median(s[key] for s in mine) for key in MEASURED}
         speed = paired(samples, scenario, name, ratio_to, "rps", less_is_better=False)
         cpu = paired(samples, scenario, name, ratio_to, "cpu_ms", less_is_better=True)
+        limit = paired(samples, scenario, name, LIMIT, "cpu_ms", less_is_better=False)
         every = [s["cpu_ms"] for s in mine]
         row |= {
             "rps_ratio": statistics.median(speed) if speed else None,
             "cpu_ratio": statistics.median(cpu) if cpu else None,
             "cpu_ratio_range": (min(cpu), max(cpu)) if cpu else None,
+            "of_limit": statistics.median(limit) if limit else None,
+            "of_limit_range": (min(limit), max(limit)) if limit else None,
             "cpu_ms_best": min(every),
             "cpu_ms_spread": max(every) - min(every),
             "failed": sum(s["failed"] for s in mine),
@@ -104,12 +109,12 @@ def number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def ratio(row: Row) -> str:
+def ratio(row: Row, of: str = "cpu_ratio") -> str:
     """Median and range over the rounds."""
-    if row["cpu_ratio"] is None:
+    if row[of] is None:
         return "–"
-    low, high = row["cpu_ratio_range"]
-    return f"{row['cpu_ratio']:.2f} [{low:.2f}–{high:.2f}]"
+    low, high = row[f"{of}_range"]
+    return f"{row[of]:.2f} [{low:.2f}–{high:.2f}]"
 
 
 def matrix(
@@ -200,6 +205,9 @@ def report(bench: Bench, servers: list[Server], ratio_to: str) -> tuple[str, Row
         ),
         f"CPU efficiency relative to {ratio_to} (its CPU per request / this one's; range over rounds)": matrix(
             medians, order, ratio
+        ),
+        f"CPU per request, of {LIMIT}'s (range over rounds)": matrix(
+            medians, order, lambda row: ratio(row, "of_limit")
         ),
         "Requests per second": matrix(medians, order, lambda row: f"{row['rps']:.0f}"),
         "p99 latency, ms": matrix(medians, order, lambda row: f"{row['p99_ms']:.1f}"),

@@ -22,6 +22,7 @@ from bench.generator import nested_sets
 from bench.growing import draw_pages
 from bench.growing import flatness
 from bench.growing import queries_table
+from bench.harness.report import LIMIT
 from bench.harness.report import MEASURED
 from bench.harness.report import matrix
 from bench.harness.report import medians_of
@@ -158,6 +159,9 @@ def test_the_report_of_servers_has_the_ratios_of_rounds_and_their_range() -> Non
     assert medians["user_hit"]["service"]["cpu_ms_best"] == pytest.approx(0.1)
     rows = matrix(medians, ["peer", "service", "never started"], ratio)
     assert rows[2:] == ["| peer | 1.00 [1.00–1.00] |", "| service | 3.00 [2.00–4.00] |"]
+    swapped = {"peer": "service", "service": LIMIT}
+    to_limit = medians_of([one | {"server": swapped[one["server"]]} for one in samples], "peer")
+    assert ratio(to_limit["user_hit"]["service"], "of_limit") == "3.00 [2.00–4.00]"
     alone = medians_of([one for one in samples if one["server"] == "service"], "peer")
     assert matrix(alone, ["service"], ratio)[2:] == ["| service | – |"]
 
