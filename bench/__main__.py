@@ -2,7 +2,7 @@
 
     python -m bench                    everything, ten rounds: about two hours
     python -m bench --quick            everything, a round of each: to see that it works
-    python -m bench --rounds 2         with any option of run.py
+    python -m bench --service-only     only the service beside its peers, with any option of run.py: --rounds 2
     python -m bench --build-only       render the service and install the peers
     python -m bench --growth-only      only how the service grows, with any option of growth.py
     python -m bench --costs-only       only what each pattern costs, with any option of costs.py
@@ -22,6 +22,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tests.proofs.harness.service import every_pattern
@@ -31,6 +33,7 @@ from tests.proofs.harness.service import sync
 
 HERE = Path(__file__).parent
 BUILD = Path(os.environ.get("BENCH_BUILD") or HERE.parent / "build/bench").resolve()
+LAST_WAIT_S = 60  # for a part to end what it has started
 SCENARIOS = (
     "user_hit,items_page,items_page_gzip,items_fields,item_create,items_bulk,job_enqueue,mixed"
 )
@@ -73,7 +76,15 @@ def build_bullmq(folder: Path) -> None:
 
 def run(module: str, *options: str) -> int:
     """One measurement, to its end; its exit code, 1 when a signal has ended it."""
-    code = subprocess.run([sys.executable, "-m", module, *options]).returncode
+    process = subprocess.Popen([sys.executable, "-m", module, *options])
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        # Ctrl-C reaches it as well: it ends what it has started, for which subprocess.run has no patience
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(LAST_WAIT_S)
+        process.terminate()
+        raise
     return code if code >= 0 else 1
 
 
@@ -93,8 +104,8 @@ def commit() -> str:
     return found or "an unknown commit"
 
 
-def join(results: Path) -> None:
-    """One report.md of the parts' own, their plots included."""
+def join(results: Path, notes: Sequence[str] = ()) -> None:
+    """One report.md of the parts' own, their plots included, under what there is to know of all."""
     texts = []
     for part in ALL:
         report = results / part / "report.md"
@@ -103,24 +114,43 @@ def join(results: Path) -> None:
             plots_there = re.sub(r"(!\[[^]]*\]\()", rf"\g<1>{part}/", text)
             texts.append(f"# {part}\n\n{plots_there}")
     if texts:
-        (results / "report.md").write_text("\n".join([f"Of {commit()}.\n", *texts]))
+        told = "\n".join(f"{note}\n" for note in [f"Of {commit()}.", *notes])
+        (results / "report.md").write_text("\n".join([told, *texts]))
         print(f"The whole report is {results / 'report.md'}")
-
-
-def options_of(part: str, only: list[str], given: list[str]) -> list[str]:
-    """The options of one part: those that were given are its own, or run.py's, or a quick run of all is wanted."""
-    if not only and given == ["--quick"]:
-        return QUICK[part]
-    return given if only or part == "service" else []
 
 
 def main(options: list[str]) -> int:
     """Build and measure; an exit code."""
     only = [option for option in options if option in ONLY]
     rest = [option for option in options if option not in only]
-    if len(only) > 1:
-        sys.exit(f"one of {' and '.join(only)}, please")
+    if not only and {"-h", "--help"} & {*rest}:
+        print(__doc__)
+        return 0
+    if len(only) > 1 or not (only or rest in ([], ["--quick"])):
+        sys.exit(
+            "Options are those of one part, as --service-only --rounds 2; for all there is --quick."
+        )
     parts = ONLY[only[0]] if only else ALL
+    build(parts)
+    results, codes = BUILD / "results" / time.strftime("%Y%m%d-%H%M%S"), {}
+    for part in parts:
+        if part != "build":
+            of_part = rest if only else QUICK[part] if rest else []
+            codes[part] = measure(part, results / part, of_part)
+    notes = (
+        ["One round of each, to see that it works: nothing to be quoted."]
+        if rest and not only
+        else []
+    )
+    if failed := [part for part, code in codes.items() if code]:
+        notes.append(f"Not as it should be, its output says why: {', '.join(failed)}.")
+    join(results, notes)
+    print(*notes, sep="\n")
+    return max(codes.values(), default=0)
+
+
+def build(parts: Sequence[str]) -> None:
+    """What these parts measure."""
     if {"build", "service", "growth", "profile", "jobs"} & {*parts}:
         BUILD.mkdir(parents=True, exist_ok=True)
         build_service(BUILD / "service")
@@ -128,12 +158,6 @@ def main(options: list[str]) -> int:
         build_seed(BUILD / "seed-express")
     if {"build", "jobs"} & {*parts}:
         build_bullmq(BUILD / "bullmq")
-    results, worst = BUILD / "results" / time.strftime("%Y%m%d-%H%M%S"), 0
-    for part in parts:
-        if part != "build":
-            worst = max(worst, measure(part, results / part, options_of(part, only, rest)))
-    join(results)
-    return worst
 
 
 ALL = ("service", "profile", "jobs", "growth", "costs", "generator", "changes")
@@ -148,6 +172,7 @@ QUICK = {
 }
 ONLY = {
     "--build-only": ("build",),
+    "--service-only": ("service",),
     "--growth-only": ("growth",),
     "--costs-only": ("costs",),
     "--profile-only": ("profile",),
@@ -156,4 +181,7 @@ ONLY = {
 }
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 
-from bench.__main__ import ALL
-from bench.__main__ import QUICK
+import bench.__main__ as bench_main
 from bench.__main__ import commit
 from bench.__main__ import join
-from bench.__main__ import options_of
 from bench.costing import Compared
 from bench.costing import bars
 from bench.costing import costs_of
@@ -135,10 +133,12 @@ def test_the_reports_of_all_parts_are_one(tmp_path: Path) -> None:
     }.items():
         (tmp_path / part).mkdir()
         (tmp_path / part / "report.md").write_text(text)
-    join(tmp_path)
-    of, _, told = (tmp_path / "report.md").read_text().partition("\n\n")
-    assert of == f"Of {commit()}."
-    assert told == "# jobs\n\ndone\n\n# growth\n\nflat\n![pages](growth/pages.svg)\n"
+    join(tmp_path, ["All is well."])
+    told = (tmp_path / "report.md").read_text()
+    assert told == (
+        f"Of {commit()}.\n\nAll is well.\n\n"
+        "# jobs\n\ndone\n\n# growth\n\nflat\n![pages](growth/pages.svg)\n"
+    )
 
 
 def test_the_report_of_servers_has_the_ratios_of_rounds_and_their_range() -> None:
@@ -166,10 +166,30 @@ def test_the_report_of_servers_has_the_ratios_of_rounds_and_their_range() -> Non
     assert matrix(alone, ["service"], ratio)[2:] == ["| service | – |"]
 
 
-def test_options_reach_the_part_that_they_are_for() -> None:
-    assert set(QUICK) == set(ALL)
-    assert options_of("jobs", [], ["--quick"]) == ["--quick"]
-    assert options_of("changes", [], ["--quick"]) == ["1"]
-    assert options_of("service", [], ["--rounds", "2"]) == ["--rounds", "2"]
-    assert options_of("jobs", [], ["--rounds", "2"]) == []
-    assert options_of("jobs", ["--jobs-only"], ["--rounds", "2"]) == ["--rounds", "2"]
+def test_options_reach_the_part_that_they_are_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured: list[tuple[str, list[str]]] = []
+
+    def measure(part: str, _: Path, options: list[str]) -> int:
+        measured.append((part, options))
+        return 3 if part == "costs" else 0
+
+    monkeypatch.setattr(bench_main, "measure", measure)
+    monkeypatch.setattr(bench_main, "build", lambda _: None)
+    monkeypatch.setattr(bench_main, "BUILD", tmp_path)
+    assert bench_main.main([]) == 3
+    assert measured == [(part, []) for part in bench_main.ALL]
+    assert "its output says why: costs." in capsys.readouterr().out
+    measured.clear()
+    assert bench_main.main(["--quick"]) == 3
+    assert measured == [*bench_main.QUICK.items()]
+    measured.clear()
+    assert bench_main.main(["--service-only", "--rounds", "2"]) == 0
+    assert measured == [("service", ["--rounds", "2"])]
+    measured.clear()
+    assert bench_main.main(["--help"]) == 0
+    for wrong in (["--rounds", "2"], ["--bogus"], ["--jobs-only", "--costs-only"]):
+        with pytest.raises(SystemExit, match="Options are those of one part"):
+            bench_main.main(wrong)
+    assert measured == []
