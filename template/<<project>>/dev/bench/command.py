@@ -54,7 +54,12 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make bench", description="The key is KEY.")
+    parser = argparse.ArgumentParser(
+        prog="python -m dev.bench",
+        description="What `make bench` runs: a load, and a verdict by bench/*.toml. Exit code 0 "
+        "when all objectives are met, 1 when one is missed, 2 when neither can be told. The "
+        "environment variable KEY is the API key for --url.",
+    )
     parser.add_argument("--url", help="of a deployed service; by default one is started here")
     parser.add_argument("--writes", choices=["yes", "no"], help="whether to write there")
     parser.add_argument("--rate", type=_number, help="requests a second")
@@ -70,6 +75,8 @@ def _number(text: str) -> float | str:
 
 
 def _measure(objectives: Objectives, url: str | None, writes: str | None) -> int:
+    if url:
+        _check(url)
     writing = [route for route in objectives.routes if route.writes]
     left_out = writing if url and writes != "yes" else []
     if left_out and not writes:
@@ -97,10 +104,17 @@ def _target(url: str | None) -> Iterator[Target]:
         with started() as target:
             yield target
         return
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
-        raise NotMeasured(f"{url} is not the URL of a service.")
     yield Target(url, os.environ.get("KEY", ""), {})
+
+
+def _check(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and not parts.query
+    except ValueError:
+        usable = False
+    if not usable:
+        raise NotMeasured(f"{url} is not the URL of a service.")
 
 
 def _say(objectives: Objectives, target: Target) -> None:

@@ -22,6 +22,7 @@ from pydantic import model_validator
 from pydantic_core import ErrorDetails
 
 FILE = "objectives.toml"  # the one that holds the load; those beside it hold routes
+GIVEN = {"rate": "RATE", "duration_s": "DURATION"}  # the variables of `make bench`
 UNIQUE = "unique"  # `{unique}` is another UUID in each request
 _PLACE = re.compile(r"\{(\w+)\}")
 
@@ -162,9 +163,21 @@ def read(folder: Path, **load: float | str | None) -> Objectives:
             _validated(path, _Routes, more)
             document["routes"] = [*document.get("routes", []), *more["routes"]]
     changed = {name: value for name, value in load.items() if value is not None}
-    if changed and isinstance(document.get("load"), dict):
-        document["load"] |= changed
+    if isinstance(own := document.get("load"), dict):
+        for name, value in changed.items():
+            _check_given(name, value, own | {name: value})
+        document["load"] = own | changed
     return _validated(folder / FILE, Objectives, document)
+
+
+def _check_given(name: str, value: float | str, load: dict[str, Any]) -> None:
+    """ObjectivesError, which names the variable, when it is this that makes the load unusable."""
+    try:
+        Load.model_validate(load)
+    except ValidationError as error:
+        for one in error.errors(include_url=False, include_context=False):
+            if one["loc"] == (name,):
+                raise ObjectivesError(f"{GIVEN[name]}={value}: {one['msg']}.") from None
 
 
 class _Routes(_Table):
@@ -174,7 +187,9 @@ class _Routes(_Table):
 def _parsed(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ObjectivesError(f"{_shown(path)} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
         raise ObjectivesError(f"{_shown(path)} cannot be read: {error}.") from None
 
 

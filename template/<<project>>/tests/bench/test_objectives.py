@@ -76,6 +76,25 @@ def test_what_is_wrong_is_said_in_a_sentence(tmp_path: Path, text: str, said: st
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"rate": "abc"}, "^RATE=abc: Input should be a valid number"),
+        ({"rate": 7.0, "duration_s": 0.0}, "^DURATION=0.0: Input should be greater than 0"),
+    ],
+)
+def test_what_is_given_and_cannot_be_is_named(
+    tmp_path: Path, given: dict[str, float | str], said: str
+) -> None:
+    with pytest.raises(ObjectivesError, match=said):
+        read(folder(tmp_path, LOAD + GET + END), **given)
+
+
+def test_a_file_that_is_not_there_is_said_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ObjectivesError, match=r"cannot be read: No such file or directory\.$"):
+        read(tmp_path)
+
+
 def test_what_is_wrong_beside_it_names_that_file(tmp_path: Path) -> None:
     with pytest.raises(ObjectivesError, match=r"/more\.toml: load is no key there"):
         read(folder(tmp_path, LOAD + GET + END, LOAD + POST + END))
