@@ -132,20 +132,17 @@ def main(options: list[str]) -> int:
         )
     parts = ONLY[only[0]] if only else ALL
     build(parts)
+    quick = not only and bool(rest)
     results, codes = BUILD / "results" / time.strftime("%Y%m%d-%H%M%S"), {}
     for part in parts:
         if part != "build":
-            of_part = rest if only else QUICK[part] if rest else []
-            codes[part] = measure(part, results / part, of_part)
-    notes = (
-        ["One round of each, to see that it works: nothing to be quoted."]
-        if rest and not only
-        else []
-    )
+            codes[part] = measure(part, results / part, QUICK[part] if quick else rest)
+    notes = ["One round of each, to see that it works: nothing to be quoted."] if quick else []
     if failed := [part for part, code in codes.items() if code]:
         notes.append(f"Not as it should be, its output says why: {', '.join(failed)}.")
     join(results, notes)
-    print(*notes, sep="\n")
+    for note in notes:
+        print(note)
     return max(codes.values(), default=0)
 
 

@@ -1,7 +1,5 @@
 """What a request leaves to the garbage collector."""
 
-import gc
-
 import pytest
 
 from app.main import create_api
@@ -9,6 +7,7 @@ from app.main import create_app
 from app.patterns import MIDDLEWARE
 from app.service import Service
 from tests.conftest import KEY
+from tests.garbage import left_by
 from tests.http.asgi import call
 
 pytestmark = pytest.mark.anyio
@@ -26,12 +25,4 @@ async def test_a_request_is_gone_when_it_is_answered(service: Service) -> None:
         for _ in range(REQUESTS):
             assert (await call(app, path="/health", headers=headers)).status == 200
 
-    await ask()  # what is made once
-    gc.collect()
-    gc.disable()
-    try:
-        await ask()
-        left = gc.collect()
-    finally:
-        gc.enable()
-    assert left < REQUESTS
+    assert await left_by(ask) < REQUESTS

@@ -72,32 +72,20 @@ class DirectRoutes:
         self._open: dict[str, list[_Candidate]] = {}
         if api.user_middleware or api.root_path or 500 in api.exception_handlers:
             return  # somebody wants to see every request, or answers errors by their status
+        every: dict[str, list[_Candidate]] = {}  # by method
         for route in api.routes:
             # what comes after a mount, say, may be meant for it
             if not isinstance(route, Route) or not _knows(type(route)):
                 break
-            self._add(route)
-
-    def _add(self, route: Route) -> None:
-        takes = route.takes if isinstance(route, ChosenRoute) else None
-        call = call_of(route) if isinstance(route, APIRoute) else None
-        candidate = _Candidate(route, call, takes)
-        for method in route.methods or ():
-            if "{" in route.path:
-                self._open.setdefault(method, []).append(candidate)
-                for (its_method, path), candidates in self._exact.items():
-                    if its_method == method and route.path_regex.match(path):
-                        candidates.append(candidate)
-            elif (method, route.path) in self._exact:
-                self._exact[method, route.path].append(candidate)
-            else:
-                # those with parameters that came before might take the same path
-                before = [
-                    other
-                    for other in self._open.get(method, ())
-                    if other.route.path_regex.match(route.path)
-                ]
-                self._exact[method, route.path] = [*before, candidate]
+            candidate = _candidate_of(route)
+            for method in route.methods or ():
+                every.setdefault(method, []).append(candidate)
+        for method, candidates in every.items():
+            self._open[method] = [one for one in candidates if "{" in one.route.path]
+            for path in {one.route.path for one in candidates if "{" not in one.route.path}:
+                # those with parameters may take it, too
+                matching = [one for one in candidates if one.route.path_regex.match(path)]
+                self._exact[method, path] = matching
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -166,6 +154,11 @@ async def _called(handler: Callable[..., Any], request: Request, error: Exceptio
     else:
         made = await run_in_threadpool(handler, request, error)
     return made
+
+
+def _candidate_of(route: Route) -> _Candidate:
+    call = call_of(route) if isinstance(route, APIRoute) else None
+    return _Candidate(route, call, route.takes if isinstance(route, ChosenRoute) else None)
 
 
 def _knows(kind: type[Route]) -> bool:

@@ -29,10 +29,9 @@ class Endings:
 
     async def done(self, key: Key) -> bool:
         """Say that a job is done, until it is heard; whether it was still ours."""
-        heard: asyncio.Future[bool] = get_running_loop().create_future()
         if self._given_up:
-            heard.cancel()
-            return await heard
+            raise asyncio.CancelledError
+        heard: asyncio.Future[bool] = get_running_loop().create_future()
         self._waiting.append((key, heard))
         if self._saying is None:
             self._saying = get_running_loop().create_task(self._say(), context=self._context)

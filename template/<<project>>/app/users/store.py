@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Database
 from app.database import Statement
+from app.http.bodies import WITHOUT_NUL
 from app.users.models import User
 
-# PostgreSQL's text cannot hold the character NUL
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern="^[^\\x00]*$")]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=WITHOUT_NUL)]
 
 
 class UserChange(BaseModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping
 from datetime import date
 from itertools import product
@@ -32,6 +31,7 @@ from app.http.edge import Edge
 from app.http.errors import Unavailable
 from app.settings import CoreSettings
 from app.settings import Environment
+from tests.garbage import left_by
 from tests.http.asgi import call
 
 pytestmark = pytest.mark.anyio
@@ -283,15 +283,7 @@ async def test_an_error_leaves_nothing_to_the_garbage_collector() -> None:
             for _ in range(100):
                 assert (await call(direct, path=path)).status == status
 
-    await ask()  # what is made once
-    gc.collect()
-    gc.disable()
-    try:
-        await ask()
-        left = gc.collect()
-    finally:
-        gc.enable()
-    assert left < 100
+    assert await left_by(ask) < 100
 
 
 async def test_who_answers_an_error_has_the_request_as_the_endpoint_had_it() -> None:
