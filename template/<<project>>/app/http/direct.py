@@ -67,9 +67,9 @@ class DirectRoutes:
 
     def __init__(self, api: FastAPI) -> None:
         self._api = api
-        # by method and path where a path has no parameters, else by method
+        # by method, and by a path without parameters or by the first segment of one with them
         self._exact: dict[tuple[str, str], list[_Candidate]] = {}
-        self._open: dict[str, list[_Candidate]] = {}
+        self._open: dict[tuple[str, str | None], list[_Candidate]] = {}
         if api.user_middleware or api.root_path or 500 in api.exception_handlers:
             return  # somebody wants to see every request, or answers errors by their status
         every: dict[str, list[_Candidate]] = {}  # by method
@@ -81,7 +81,12 @@ class DirectRoutes:
             for method in route.methods or ():
                 every.setdefault(method, []).append(candidate)
         for method, candidates in every.items():
-            self._open[method] = [one for one in candidates if "{" in one.route.path]
+            varying = [one for one in candidates if "{" in one.route.path]
+            for first in {_first_segment(one.route.path) for one in varying} | {None}:
+                asked = (first, None)
+                self._open[method, first] = [
+                    one for one in varying if _first_segment(one.route.path) in asked
+                ]
             for path in {one.route.path for one in candidates if "{" not in one.route.path}:
                 # those with parameters may take it, too
                 matching = [one for one in candidates if one.route.path_regex.match(path)]
@@ -109,8 +114,13 @@ class DirectRoutes:
     def _find(self, scope: Scope) -> tuple[_Candidate | None, dict[str, str]]:
         """The route for a request, and the texts in its path."""
         method, path = scope["method"], scope["path"]
-        exact = self._exact.get((method, path))
-        for candidate in self._open.get(method, ()) if exact is None else exact:
+        candidates = (
+            self._exact.get((method, path))
+            or self._open.get((method, _first_segment(path)))
+            or self._open.get((method, None))
+            or ()
+        )
+        for candidate in candidates:
             if match := candidate.route.path_regex.match(path):
                 in_path = match.groupdict()
                 if candidate.takes is None or candidate.takes(scope, in_path):
@@ -159,6 +169,12 @@ async def _called(handler: Callable[..., Any], request: Request, error: Exceptio
 def _candidate_of(route: Route) -> _Candidate:
     call = call_of(route) if isinstance(route, APIRoute) else None
     return _Candidate(route, call, route.takes if isinstance(route, ChosenRoute) else None)
+
+
+def _first_segment(path: str) -> str | None:
+    """What a path begins with; None if that is a parameter."""
+    first = path[1:].partition("/")[0]
+    return None if "{" in first else first
 
 
 def _knows(kind: type[Route]) -> bool:

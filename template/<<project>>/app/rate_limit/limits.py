@@ -44,12 +44,12 @@ class RateLimits(AbstractAsyncContextManager["RateLimits"]):
     async def __aexit__(self, *_: object) -> None:
         """Nothing is open."""
 
-    async def admit(self, scope: Scope) -> Decision:
+    def admit(self, scope: Scope) -> Awaitable[Decision]:
         """Decide on a request: by its principal's tier, else by its client's address."""
         principal: Principal | None = scope.get("principal")
         if principal is None:
-            return await self._decide(self._anonymous, address(scope))
-        return await self._decide(self._tiers.get(principal.tier, self._lowest), principal.id)
+            return self._decide(self._anonymous, address(scope))
+        return self._decide(self._tiers.get(principal.tier, self._lowest), principal.id)
 
     def route(
         self, name: str, limit: int, window_s: int = 60

@@ -117,6 +117,14 @@ def _add_in_turns(api: FastAPI) -> None:
     async def top() -> Response:
         return shown(route="top")
 
+    @api.get("/{kind}/first")
+    async def first(kind: str) -> Response:
+        return shown(route="first", kind=kind)
+
+    @api.get("/boxes/{box}")
+    async def boxes(box: str) -> Response:
+        return shown(route="boxes", box=box)
+
 
 def _add_failing(api: FastAPI) -> None:
     @api.get("/refused")
@@ -190,6 +198,11 @@ DIRECT = (
     "/files/late",
     "/shelf/top",
     "/shelf/low",
+    "/shelf/first",
+    "/boxes/first",
+    "/boxes/second",
+    "/others/first",
+    "/{kind}/first",
 )
 OTHERS = (
     "/depends",
