@@ -28,6 +28,7 @@ BIN = Path(sys.executable).parent
 # what is measured -> what it is compared with
 COMPARED = {
     "perfgen --help": "python -c pass",
+    "perfgen patterns": "python -c pass",
     "copier --help": "python -c pass",
     "perfgen new": "copier copy",
     "perfgen new --no-git": "copier copy",
@@ -49,6 +50,7 @@ def commands(template: Path) -> dict[str, list[str]]:
     return {
         "python -c pass": [sys.executable, "-c", "pass"],
         "perfgen --help": [str(BIN / "perfgen"), "--help"],
+        "perfgen patterns": [str(BIN / "perfgen"), "patterns"],
         "copier --help": [str(BIN / "copier"), "--help"],
         "copier copy": [*copy, "--data", "project=bench", str(template), "{}/bench"],
         "perfgen new": new,

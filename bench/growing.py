@@ -45,7 +45,7 @@ def draw_connections(samples: Sequence[Sample], path: Path) -> None:
 
     def line(label: str, route: str, key: str, dashed: bool = False) -> Line:
         points = [(n, median_of(samples, key, scenario=route, connections=n)) for n in counts]
-        return Line(label, points, dashed)
+        return Line(label, points, dashed, group=route)
 
     x = "connections"
     late = [line(f"{r} p50", r, "p50_ms") for r in ROUTES]
@@ -115,7 +115,7 @@ def draw_pages(queries: Sequence[Sample], samples: Sequence[Sample], path: Path)
 
     deep = [Line(kind, at_depth(key), kind == "OFFSET") for kind, key in kinds.items()]
     wide = [
-        Line(f"{kind}, {place}", at_size(key, place), kind == "OFFSET")
+        Line(f"{kind}, {place}", at_size(key, place), kind == "OFFSET", group=place)
         for kind, key in kinds.items()
         for place in PLACES
     ]

@@ -18,17 +18,19 @@ _BAR_INCHES = 0.28
 
 @dataclass(frozen=True)
 class Line:
-    """Points in the order of x. `dashed` sets what is compared with apart from what is measured."""
+    """Points in the order of x. `dashed` sets what is compared with apart from what is measured; lines
+    of the same `group` have one colour and one mark."""
 
     label: str
     points: Sequence[tuple[float, float]]
     dashed: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True)
 class Panel:
     """Lines in one pair of axes, whose labels name the units. A logarithmic axis leaves out what is
-    not above 0; `symlog_x` is logarithmic and has a 0 as well."""
+    not above 0, and is none below a decade; `symlog_x` is logarithmic and has a 0 as well."""
 
     title: str
     x: str
@@ -56,7 +58,9 @@ def draw_lines(panels: Sequence[Panel], path: Path) -> None:
     width, height = _PANEL_INCHES
     figure = Figure(figsize=(width * len(panels), height), layout="constrained")
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        for number, line in enumerate(panel.lines):
+        groups = list(dict.fromkeys(line.group or line.label for line in panel.lines))
+        for line in panel.lines:
+            number = groups.index(line.group or line.label)
             axes.plot(
                 [x for x, _ in line.points],
                 [y for _, y in line.points],
@@ -94,6 +98,8 @@ def draw_bars(bars: Sequence[Bar], title: str, x: str, limit: float, path: Path)
 
 
 def _finish(axes: Any, panel: Panel) -> None:
+    from matplotlib.ticker import LogLocator
+
     if panel.symlog_x:
         axes.set_xscale("symlog", linthresh=10, linscale=0.5)
         axes.set_xlim(left=-1)
@@ -103,11 +109,13 @@ def _finish(axes: Any, panel: Panel) -> None:
         values = sorted({x for line in panel.lines for x, _ in line.points})
         axes.set_xticks(values, [f"{x:,g}" if x < 10_000 else f"{x:,.0f}" for x in values])
         axes.minorticks_off()
-    if panel.log_y:
-        axes.set_yscale("log")
+    heights = [y for line in panel.lines for _, y in line.points]
+    if panel.log_y and max(heights) > 10 * min(heights):
+        axes.set_yscale("log", subs=())
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
     else:
-        axes.set_ylim(0, 1.1 * max(y for line in panel.lines for _, y in line.points))
+        axes.set_ylim(0, 1.1 * max(heights))
     axes.set_title(panel.title, fontsize=10)
     axes.set_xlabel(panel.x)
     axes.set_ylabel(panel.y)

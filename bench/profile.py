@@ -177,7 +177,8 @@ def main() -> int:
     finally:
         server.stop()
         bench.close()
-    text = table(found)
+    how = f"{RATE} samples a second for {args.seconds} s a route, 32 connections."
+    text = f"# Where a request's CPU goes\n\n{how}\n\n{table(found)}"
     print(text)
     if args.out:
         Path(args.out).mkdir(parents=True, exist_ok=True)

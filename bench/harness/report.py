@@ -81,7 +81,7 @@ def medians_of(samples: list[Row], ratio_to: str) -> dict[str, dict[str, Row]]:
             "of_limit": statistics.median(limit) if limit else None,
             "of_limit_range": (min(limit), max(limit)) if limit else None,
             "cpu_ms_best": min(every),
-            "cpu_ms_spread": max(every) - min(every),
+            "cpu_ms_spread": max(every) - min(every) if len(every) > 1 else None,
             "failed": sum(s["failed"] for s in mine),
         }
         medians.setdefault(scenario, {})[name] = row
@@ -174,7 +174,7 @@ def scenario_row(name: str, row: Row) -> str:
     """All that was measured of one server in one scenario."""
     return (
         f"| {name} | {row['rps']:.0f} | {number(row['rps_ratio'], 2)} | {row['cpu_ms']:.3f} | "
-        f"{number(row['cpu_ratio'], 2)} | {row['cpu_ms_spread']:.3f} | {row['p50_ms']:.2f} | "
+        f"{number(row['cpu_ratio'], 2)} | {number(row['cpu_ms_spread'], 3)} | {row['p50_ms']:.2f} | "
         f"{row['p99_ms']:.1f} | {row['backend_cpu_ms']:.3f} | {row['pg_xacts']:.2f} | "
         f"{row['redis_commands']:.2f} | {row['bytes']:.0f} | {row['failed']} | "
         f"{100 * row['server_cpu_share']:.0f} | {100 * row['other_cpu_share']:.0f} |"

@@ -94,7 +94,7 @@ def _settings(files: Mapping[str, bytes]) -> Iterator[str]:
 def _metrics(files: Mapping[str, bytes]) -> list[str]:
     """The metrics that the files define, as Prometheus names them."""
     kinds = r"(Counter|Gauge|Histogram)(?:MetricFamily)?"
-    definition = re.compile(rf"""\b{kinds}\(\s*["']([a-zA-Z0-9_:]+)["']""")
+    definition = re.compile(rf"""\b(?:Loop)?{kinds}\(\s*["']([a-zA-Z0-9_:]+)["']""")
     found = (
         match
         for path, content in files.items()

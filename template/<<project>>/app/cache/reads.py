@@ -1,8 +1,8 @@
 """What is counted of the reads. Series are looked up once, since that costs more than counting."""
 
-from prometheus_client import Counter
+from app.metrics.loop import LoopCounter
 
-REQUESTS = Counter(
+REQUESTS = LoopCounter(
     "cache_requests",
     "Reads by result: hit, refresh (a hit that is renewed), miss, bypass (an invalidation is "
     "pending), error (Redis is away)",

@@ -9,18 +9,19 @@ from typing import Any
 import asyncpg
 from prometheus_client import Counter
 from prometheus_client import Gauge
-from prometheus_client import Histogram
 from sqlalchemy import Engine
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 
 from app.http.logs import log
+from app.metrics.loop import LoopHistogram
+from app.metrics.loop import Observations
 
 CONNECTIONS = Gauge("database_pool_connections", "Connections of the pool", ["state"])
 WAITING = Gauge("database_pool_waiting", "Requests that wait for a connection of the pool")
 TIMEOUTS = Counter("database_pool_timeouts", "Requests that got no connection in time")
 RETRIES = Counter("database_read_retries", "Reads repeated because their connection broke")
-DURATION = Histogram(
+DURATION = LoopHistogram(
     "database_query_duration_seconds", "Duration of database queries in seconds", ["statement"]
 )
 
@@ -52,7 +53,7 @@ class Clock:
         self.watcher: Watcher | None = None
 
     def stop(
-        self, duration: Histogram, name: str, started: float, ok: bool, sql: str | None = None
+        self, duration: Observations, name: str, started: float, ok: bool, sql: str | None = None
     ) -> None:
         """A query that began at `started` has ended. Neither `name` nor `sql` holds values."""
         now = perf_counter()

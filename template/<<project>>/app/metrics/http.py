@@ -3,7 +3,6 @@
 from time import perf_counter
 
 from prometheus_client import Gauge
-from prometheus_client import Histogram
 from starlette.types import ASGIApp
 from starlette.types import Receive
 from starlette.types import Scope
@@ -11,8 +10,10 @@ from starlette.types import Send
 from uvicorn.server import ServerState
 
 from app.http.methods import METHODS
+from app.metrics.loop import LoopHistogram
+from app.metrics.loop import Observations
 
-DURATION = Histogram(
+DURATION = LoopHistogram(
     "http_request_duration_seconds",
     "Duration of HTTP requests in seconds",
     ["method", "route", "status_code"],
@@ -33,7 +34,7 @@ class MeasuredRequests:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         # looking a series up by its labels costs more than observing
-        self._series: dict[tuple[str, str, int], Histogram] = {}
+        self._series: dict[tuple[str, str, int], Observations] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request and observe it."""
@@ -45,7 +46,7 @@ class MeasuredRequests:
         finally:
             self._of(scope, scope.get("status", 500)).observe(perf_counter() - started)
 
-    def _of(self, scope: Scope, status: int) -> Histogram:
+    def _of(self, scope: Scope, status: int) -> Observations:
         route = getattr(scope.get("route"), "path", "unmatched")
         key = (scope["method"], route, status)
         series = self._series.get(key)

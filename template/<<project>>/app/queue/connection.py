@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from time import perf_counter
 from typing import Any
 
 import asyncpg
@@ -37,8 +38,11 @@ class OwnConnection:
             try:
                 async with asyncio.timeout(self._timeout_s):
                     connection = self._connection or await self._open()
-                    with statement.duration.time():
+                    started = perf_counter()
+                    try:
                         return await connection.fetch(statement.sql, *arguments)
+                    finally:
+                        statement.duration.observe(perf_counter() - started)
             except BaseException as error:
                 lost = self._connection is not None and self._connection.is_closed()
                 await self.close()

@@ -6,13 +6,13 @@ from collections.abc import Awaitable
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
-from prometheus_client import Counter
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Scope
 
 from app.auth import Principal
+from app.metrics.loop import LoopCounter
 from app.rate_limit.local import LocalLogs
 from app.rate_limit.policy import Decision
 from app.rate_limit.policy import Policy
@@ -22,7 +22,7 @@ from app.rate_limit.settings import RateLimitSettings
 from app.rate_limit.shared import ADMIT
 from app.redis import RedisClient
 
-DECISIONS = Counter("rate_limit_decisions", "Requests decided on", ["decision", "by"])
+DECISIONS = LoopCounter("rate_limit_decisions", "Requests decided on", ["decision", "by"])
 ADMITTED = DECISIONS.labels("admitted", "redis")
 REFUSED = DECISIONS.labels("refused", "redis")
 ADMITTED_LOCALLY = DECISIONS.labels("admitted", "process")
