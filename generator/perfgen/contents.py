@@ -12,7 +12,10 @@ from perfgen.catalogue import Pattern
 
 
 def contents(pattern: Pattern, catalogue: Iterable[Pattern]) -> dict[str, Any]:
-    """The files a service gets with the pattern, the tests among them, the settings they read, their metrics."""
+    """The files a service gets with the pattern, the tests among them, the settings they read, their metrics.
+
+    with: by the path of a file of a pair, the further patterns that it needs
+    """
     files = sources.embedded(None).files("template")
     service = {relative(path): content for path, content in files.items()}
     others = [other for other in catalogue if other.name != pattern.name]
@@ -22,7 +25,12 @@ def contents(pattern: Pattern, catalogue: Iterable[Pattern]) -> dict[str, Any]:
         if _named_for(path, pattern)
         or (listed(path, pattern) and not any(_named_for(path, other) for other in others))
     }
+    further = {
+        path: [other.name for other in others if not other.core and belongs(path, other)]
+        for path in own
+    }
     return described(own, pattern) | {
+        "with": {path: names for path, names in further.items() if names},
         "files": [path for path in own if not path.startswith("tests/")],
         "tests": [path for path in own if path.startswith("tests/") and path.endswith(".py")],
     }

@@ -47,7 +47,9 @@ def test_one_pattern(within: Run, tmp_path: Path) -> None:
     assert all(path.startswith("tests/") for path in told["tests"])
     assert any(path.startswith("app/cache/") for path in told["files"])
     assert all(not path.endswith(".jinja") for path in told["files"])
+    assert told["with"]["app/cache/with_streaming.py"] == ["streaming"]
     text = within("patterns", "cache", cwd=tmp_path).stdout
+    assert "app/cache/with_streaming.py (with streaming)\n" in text
     assert all(value in text for value in (*told["files"], *told["tests"], *told["settings"]))
 
 

@@ -11,7 +11,7 @@ from perfgen.commands.options import Quiet
 from perfgen.commands.options import Settings
 from perfgen.output import Output
 
-HELP = """Add patterns to a service; your changes are merged, and the result is staged for your commit.
+HELP = """Add patterns to a service. Your changes are merged, and the result is staged for your commit.
 
 \b
 Examples:

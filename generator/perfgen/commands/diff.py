@@ -12,7 +12,7 @@ from perfgen.commands.options import Quiet
 from perfgen.errors import Refused
 from perfgen.output import Output
 
-HELP = """Tell your own edits from the template's newer state, file by file, uncommitted ones too.
+HELP = """Tell your own edits from the template's newer state. File by file, uncommitted ones too.
 
 \b
   yours     you changed it; the template has nothing newer

@@ -11,7 +11,7 @@ from perfgen.commands.options import Project
 from perfgen.commands.options import Quiet
 from perfgen.output import Output
 
-HELP = """Tell whether machine and service are fit for a change, and what to do where they are not.
+HELP = """Tell whether machine and service are fit for a change. Where they are not, it says what to do.
 
 \b
 Examples:

@@ -89,7 +89,7 @@ def new(
         bool, typer.Option("--debug", help="Show the traceback of an error.")
     ] = False,
 ) -> None:
-    """Write a new service: asks what is not given, on a terminal; otherwise names what is missing."""
+    """Write a new service. On a terminal it asks what is not given, otherwise it names what is missing."""
     from perfgen.answers import Flags
     from perfgen.answers import once
     from perfgen.creation import Creation

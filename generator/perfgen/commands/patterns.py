@@ -103,7 +103,7 @@ def _generated(catalogue: Catalogue, pattern: Pattern, output: Output) -> dict[s
         return contents(pattern, catalogue)
     except (Refused, OSError) as error:
         output.note(f"The files of the template cannot be listed: {error}")
-        return {"settings": [], "metrics": [], "files": [], "tests": []}
+        return {"settings": [], "metrics": [], "files": [], "tests": [], "with": {}}
 
 
 def _tell(facts: dict[str, Any], output: Output) -> None:
@@ -125,8 +125,8 @@ def _tell(facts: dict[str, Any], output: Output) -> None:
         "for tests": facts["dev_dependencies"],
         "settings": facts["settings"],
         "metrics": facts["metrics"],
-        "generates": facts["files"],
-        "proved by": facts["tests"],
+        "generates": [_told(path, facts) for path in facts["files"]],
+        "proved by": [_told(path, facts) for path in facts["tests"]],
     }
     for title, values in rows.items():
         if values:
@@ -136,3 +136,9 @@ def _tell(facts: dict[str, Any], output: Output) -> None:
             output.say(f"  {title:12}{lines[0]}")
             for line in lines[1:]:
                 output.say(f"  {'':12}{line}")
+
+
+def _told(path: str, facts: dict[str, Any]) -> str:
+    """A file; with the patterns without which it is not there, where there are some."""
+    further = [name for name in facts["with"].get(path, []) if name not in facts["requires"]]
+    return f"{path} (with {' and '.join(further)})" if further else path

@@ -13,7 +13,7 @@ from perfgen.commands.options import Quiet
 from perfgen.errors import Refused
 from perfgen.output import Output
 
-HELP = """Show where the template of a service comes from, and which versions there are; or change where.
+HELP = """Show where the template of a service comes from, or change it. Tells which versions there are.
 
 NEW is a git URL, a repository's folder, a bundle, or `embedded` for what perfgen itself brings. It must have the
 service's version of the template, the very same. What the template writes by its source, as `renovate.json` for a

@@ -14,7 +14,7 @@ from perfgen.commands.options import Settings
 from perfgen.errors import Refused
 from perfgen.output import Output
 
-HELP = """Bring the template's newer version into a service; your changes are merged, and the result is staged.
+HELP = """Bring the template's newer version into a service. Your changes are merged, and the result is staged.
 
 \b
 Where you and the template changed the same lines, both stay, between markers, as with `git merge`:

@@ -28,7 +28,8 @@ from app.redis.outage import Outage
 from app.redis.outage import RedisUnavailable
 from app.redis.outage import said
 from app.redis.settings import RedisSettings
-from app.redis.wire import AWAY
+from app.redis.wire import Command
+from app.redis.wire import Reply
 from app.redis.wire import Wire
 
 COMMANDS = Counter("redis_commands", "Commands sent to Redis")
@@ -43,7 +44,6 @@ PING = pack_command(("PING",))
 type Argument = str | bytes | int | float
 # Told of every command that a request asks for, and of the reply to come.
 type Watcher = Callable[[Sequence[Argument], asyncio.Future[Any]], None]
-type _Command = tuple[bytes, asyncio.Future[Any]]
 
 
 class RedisClient:
@@ -74,16 +74,17 @@ class RedisClient:
                 **options,
             )
         )
-        # no timeout for each reply: a pipeline has one for the whole
+        # no timeout for each reply: a batch has one for the whole
         pool: ConnectionPool = ConnectionPool.from_url(url, socket_timeout=None, **options)
-        self._wire = Wire(pool, settings.timeout_s)
-        self._kind, self._options = pool.connection_class, pool.connection_kwargs | {"protocol": 2}
+        self._kind, self._options = pool.connection_class, pool.connection_kwargs
+        self._connection = self._kind(**self._options)
+        self._wire: Wire | None = None
+        self._opening: asyncio.Task[None] | None = None
         self._outage = Outage(self._probe)
         self.watcher: Watcher | None = None
-        self._in_flight = settings.in_flight
-        self._waiting: list[_Command] = []
+        self._timeout_s, self._in_flight = settings.timeout_s, settings.in_flight
+        self._waiting: list[Command] = []
         self._scheduled = False
-        self._sending: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         """Nothing is opened: the service starts, and works, without Redis."""
@@ -96,12 +97,11 @@ class RedisClient:
         traceback: TracebackType | None,
     ) -> None:
         """Wait for what is under way, then close."""
-        while self._waiting or self._sending:
-            self._flush()
-            await asyncio.wait(self._sending)
+        while pending := [reply for _, reply in self._waiting] + self._awaited():
+            await asyncio.wait(pending)
         await self._outage.close("The service is stopping.")
         await self.client.aclose()
-        await self._wire.aclose()
+        await self._connection.disconnect(nowait=True)
 
     @property
     def available(self) -> bool:
@@ -129,9 +129,11 @@ class RedisClient:
             reply.set_exception(RedisUnavailable(self._outage.reason))
             return reply
         self._waiting.append((packed, reply))
-        if not self._scheduled and len(self._sending) < self._in_flight:
-            self._scheduled = True
-            loop.call_soon(self._flush_after, TURNS if self._sending else 0)
+        if not self._scheduled:
+            under_way = self._wire.batches if self._wire else 0
+            if under_way < self._in_flight:
+                self._scheduled = True
+                loop.call_soon(self._flush_after, TURNS if under_way else 0)
         return reply
 
     def script(self, source: str) -> Script:
@@ -143,7 +145,7 @@ class RedisClient:
 
         For who holds one for long and reads from it what Redis sends by itself.
         """
-        return self._kind(**self._options)
+        return self._kind(**self._options | {"protocol": 2})
 
     async def ping(self) -> None:
         """Raises when Redis does not answer."""
@@ -157,54 +159,73 @@ class RedisClient:
 
     def _flush(self) -> None:
         self._scheduled = False
-        while self._waiting and len(self._sending) < self._in_flight:
-            batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-            task = get_running_loop().create_task(self._send(batch))
-            self._sending.add(task)
-            task.add_done_callback(self._sent)
+        if self._wire is None or self._wire.closed:
+            if self._waiting and self._opening is None:
+                self._opening = get_running_loop().create_task(self._open_for_waiting())
+            return
+        while self._waiting and self._wire.batches < self._in_flight:
+            self._send(self._wire, get_running_loop().time() + self._timeout_s)
 
-    def _sent(self, task: asyncio.Task[None]) -> None:
-        self._sending.discard(task)
+    def _send(self, wire: Wire, deadline: float) -> None:
+        batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+        COMMANDS.inc(len(batch))
+        BATCHES.inc()
+        wire.send(batch, deadline)
+
+    def _answered(self) -> None:
         if self._waiting and not self._scheduled:
             # in the next turn, so that those who were just answered can join
             self._scheduled = True
             get_running_loop().call_soon(self._flush)
 
-    async def _send(self, batch: list[_Command]) -> None:
-        COMMANDS.inc(len(batch))
-        BATCHES.inc()
+    async def _open_for_waiting(self) -> None:
+        deadline = get_running_loop().time() + self._timeout_s
         try:
-            replies = await self._wire.exchange([packed for packed, _ in batch])
-        except AWAY as error:
-            self._lost(error)
-            _fail(batch, error)
-        except BaseException as error:
-            _fail(batch, error)
-            raise
+            self._wire = await self._open(deadline)
+        except Exception as error:
+            self._lost(error, [])
         else:
-            for (_, future), reply in zip(batch, replies, strict=True):
-                if isinstance(reply, Exception):
-                    self._refused(future, reply)
-                elif not future.done():
-                    future.set_result(reply)
+            if self._waiting:
+                self._send(self._wire, deadline)
+            self._flush()
+        finally:
+            self._opening = None
 
-    def _refused(self, future: asyncio.Future[Any], error: Exception) -> None:
+    async def _open(self, deadline: float) -> Wire:
+        """A connection in place of the last one."""
+        if self._wire:
+            self._wire.close(RedisConnectionError("Another connection is opened."))
+        async with asyncio.timeout_at(deadline):
+            await self._connection.disconnect(nowait=True)
+            await self._connection.connect()  # type: ignore[no-untyped-call]
+        wire = Wire(self._connection, self._refused, self._answered, self._lost)
+        if wire.closed:
+            raise RedisConnectionError("Redis has closed the connection.")
+        return wire
+
+    def _awaited(self) -> list[Reply]:
+        return self._wire.awaited if self._wire else []
+
+    def _refused(self, reply: Reply, error: Exception) -> None:
         if isinstance(error, ReadOnlyError):
             # the primary has become a replica: find the new one
-            self._lost(error)
-        if not future.done():
-            future.set_exception(error)
+            self._lost(error, [])
+        if not reply.done():
+            reply.set_exception(error)
 
-    def _lost(self, error: BaseException) -> None:
+    def _lost(self, error: BaseException, awaited: list[Reply]) -> None:
         self._outage.begin(error)
         waiting, self._waiting = self._waiting, []
-        _fail(waiting, error)
+        _fail([*awaited, *(reply for _, reply in waiting)], error)
 
     async def _probe(self) -> None:
-        await self._wire.disconnect_idle()
-        (reply,) = await self._wire.exchange([PING])
-        if isinstance(reply, Exception):
-            raise reply
+        deadline = get_running_loop().time() + self._timeout_s
+        # a new one: after a failover the name stands for another server
+        wire = await self._open(deadline)
+        reply = get_running_loop().create_future()
+        wire.send([(PING, reply)], deadline)
+        await reply
+        self._wire = wire
 
 
 class Script:
@@ -223,8 +244,8 @@ class Script:
             return await self._redis.execute("EVAL", self._source, len(keys), *keys, *args)
 
 
-def _fail(batch: list[_Command], cause: BaseException) -> None:
-    for _, future in batch:
+def _fail(replies: list[Reply], cause: BaseException) -> None:
+    for future in replies:
         if not future.done():
             error = RedisUnavailable(f"Redis did not answer ({said(cause)})")
             error.__cause__ = cause

@@ -1,11 +1,14 @@
-"""One batch of commands to Redis and back over one of redis-py's connections."""
+"""One connection to Redis: each batch of commands is one write, replies come in the same order."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
-from redis.asyncio import ConnectionPool
+from hiredis import PushNotification
+from hiredis import Reader
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse
@@ -14,62 +17,113 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 # What means that Redis is away, rather than that it refused a command.
 AWAY = (RedisConnectionError, RedisTimeoutError, InvalidResponse, TimeoutError, OSError)
 
+_MORE = object()  # is needed for a whole reply
 
-class Wire:
-    """Writes packed commands at once and reads their replies.
+type Reply = asyncio.Future[Any]
+type Command = tuple[bytes, Reply]
 
-    redis-py does what is hard (TLS, users, protocol, reconnecting); its own Pipeline is not used
-    because it costs twice as much a command (README). A batch is sent at most once: when the
-    connection breaks nobody knows what Redis has done, so nothing is sent again.
+
+class Wire(asyncio.Protocol):
+    """A connection of redis-py's that is open.
+
+    redis-py does what is hard: TLS, users, protocol. Its streams and a coroutine for each reply
+    cost several times what is left, so from then on the transport is read and written here. A batch
+    is sent at most once: when the connection breaks nobody knows what Redis has done.
+
+    refused: called with an error that is a reply, and for whom it is
+    answered: called when a batch has all its replies
+    lost: called once, with the reason and those who wait for replies, if there are any
     """
 
-    def __init__(self, pool: ConnectionPool, timeout_s: float) -> None:
-        self._pool = pool
-        self._timeout_s = timeout_s
-        # not given back to the pool, since that and taking it again cost as much as five commands
-        self._idle: list[AbstractConnection] = []
+    def __init__(
+        self,
+        connection: AbstractConnection,
+        refused: Callable[[Reply, Exception], None],
+        answered: Callable[[], None],
+        lost: Callable[[BaseException, list[Reply]], None],
+    ) -> None:
+        opened: Any = connection
+        self._reader = Reader(
+            protocolError=InvalidResponse,
+            replyError=opened._parser.parse_error,  # to the classes that redis-py has for them
+            notEnoughData=_MORE,
+        )
+        self._refused, self._answered, self._lost = refused, answered, lost
+        self._loop = asyncio.get_running_loop()
+        # of each batch until when, and who waits for its replies, the last first
+        self._batches: deque[tuple[float, list[Reply]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._transport = opened._writer.transport
+        self._transport.set_protocol(self)
+        self.closed = self._transport.is_closing()
 
-    async def exchange(self, commands: list[bytes]) -> list[Any]:
-        """The replies in order; a command that was refused has its ResponseError as the reply.
+    @property
+    def batches(self) -> int:
+        """How many are under way."""
+        return len(self._batches)
 
-        Raises one of AWAY; the connection is closed then, so that no late reply is taken for
-        another command's.
-        """
-        async with asyncio.timeout(self._timeout_s):
-            connection = await self._take()
-            try:
-                await connection.send_packed_command(b"".join(commands), check_health=False)
-                # the connection's own read_response doubles what a reply costs
-                parser: Any = connection._parser
-                replies = [await parser.read_response() for _ in commands]
-            except BaseException:
-                await self._drop(connection)
-                raise
-        self._idle.append(connection)
-        return replies
+    @property
+    def awaited(self) -> list[Reply]:
+        """Those who wait for a reply."""
+        return [reply for _, replies in self._batches for reply in replies]
 
-    async def _take(self) -> AbstractConnection:
-        while self._idle:
-            connection = self._idle.pop()
-            # what can be read is that Redis has closed it
-            if connection.is_connected and not await connection.can_read():
-                return connection
-            await self._drop(connection)
-        return await self._pool.get_connection()  # type: ignore[no-untyped-call, no-any-return]
+    def send(self, commands: list[Command], deadline: float) -> None:
+        """Send these at once; the connection is lost unless all replies are there by the deadline,
+        a time of the event loop."""
+        self._transport.write(b"".join([packed for packed, _ in commands]))
+        self._batches.append((deadline, [reply for _, reply in reversed(commands)]))
+        if self._timer is None:
+            self._timer = self._loop.call_at(deadline, self._look)
 
-    async def _drop(self, connection: AbstractConnection) -> None:
+    def close(self, reason: BaseException) -> None:
+        """Close it at once; whoever waits is told this reason."""
+        if self.closed:
+            return
+        self.closed = True
+        self._transport.abort()
+        if self._timer:
+            self._timer.cancel()
+        awaited = self.awaited
+        self._batches.clear()
+        if awaited:
+            self._lost(reason, awaited)
+
+    def data_received(self, data: bytes) -> None:
+        """Give each reply to who waits for it."""
+        self._reader.feed(data)
         try:
-            await connection.disconnect(nowait=True)
-        finally:
-            await self._pool.release(connection)
+            while (reply := self._reader.gets()) is not _MORE:
+                self._take(reply)
+        except AWAY as error:
+            self.close(error)
 
-    async def disconnect_idle(self) -> None:
-        """Close the connections nobody uses, so that the next ones resolve the name again."""
-        idle, self._idle = self._idle, []
-        for connection in idle:
-            await self._drop(connection)
-        await self._pool.disconnect(inuse_connections=False)
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Redis has closed it, or nobody can reach it any more."""
+        self.close(exc or RedisConnectionError("Redis has closed the connection."))
 
-    async def aclose(self) -> None:
-        """Close every connection."""
-        await self._pool.aclose()
+    def _take(self, reply: Any) -> None:
+        if isinstance(reply, PushNotification):
+            return
+        if isinstance(reply, RedisConnectionError):
+            raise reply
+        if not self._batches:
+            raise InvalidResponse("Redis has sent what nobody asked for.")
+        awaited = self._batches[0][1]
+        waiting = awaited.pop()
+        if isinstance(reply, Exception):
+            self._refused(waiting, reply)
+        elif not waiting.done():
+            waiting.set_result(reply)
+        if not awaited:
+            self._batches.popleft()
+            self._answered()
+
+    def _look(self) -> None:
+        """Whether the oldest batch is overdue. An event loop that stood still reads before this."""
+        self._timer = None
+        if self._batches:
+            deadline = self._batches[0][0]
+            if deadline <= self._loop.time():
+                self.close(TimeoutError("Redis did not answer in time."))
+            else:
+                self._timer = self._loop.call_at(deadline, self._look)

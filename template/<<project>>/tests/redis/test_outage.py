@@ -69,6 +69,15 @@ async def test_a_black_hole_costs_its_timeout_once(black_hole: str) -> None:
         assert perf_counter() - started < 0.15
 
 
+async def test_a_server_that_stops_to_answer_costs_its_timeout_once(private: PrivateRedis) -> None:
+    async with client_of(private.url, timeout_s=0.2) as redis:
+        await redis.ping()
+        await redis.client.client_pause(2_000)
+        first = await asyncio.gather(*(fails(redis) for _ in range(1_000)))
+        assert all(0.15 < seconds < 1 for seconds in first)
+        assert sum([await fails(redis) for _ in range(100)]) < 0.1
+
+
 async def test_who_waits_behind_a_black_hole_waits_no_longer(black_hole: str) -> None:
     async with client_of(black_hole, timeout_s=1) as redis:
         waits = []
