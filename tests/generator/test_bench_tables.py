@@ -57,6 +57,12 @@ def test_ratios_are_taken_within_a_round() -> None:
     assert cost.of_page == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize(("with_it", "told"), [(0.23, "one call of Redis"), (0.26, "**more than")])
+def test_what_is_excused_is_so_up_to_a_bound(with_it: float, told: str) -> None:
+    [cost] = costs_of(both([(0.20, with_it)]), Compared("rate_limit", "with", "without"))
+    assert told in verdict(cost)
+
+
 def test_what_is_added_elsewhere_is_a_share_of_a_page() -> None:
     samples = both([(0.20, 0.20)]) + both([(0.05, 0.08)], "user_hit")
     page, user = costs_of(samples, COMPARED)
@@ -64,7 +70,7 @@ def test_what_is_added_elsewhere_is_a_share_of_a_page() -> None:
     assert user.ratio == pytest.approx(1.6)
     assert user.of_page == pytest.approx(0.15)
     assert not user.within
-    assert "no reason is known" in verdict(user)
+    assert verdict(user) == "**more than 10 %**"
     assert "| tracing | user_hit | **more" in table([page, user])
     assert [bar.value for bar in bars([page, user], "user_hit")] == pytest.approx([1.6])
 
