@@ -6,6 +6,8 @@ import asyncio
 from asyncio import get_running_loop
 from collections.abc import Callable
 from collections.abc import Sequence
+from contextlib import suppress
+from contextvars import Context
 from hashlib import sha1
 from types import TracebackType
 from typing import Any
@@ -20,6 +22,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoPermissionError
 from redis.exceptions import NoScriptError
 from redis.exceptions import ReadOnlyError
 from redis.maint_notifications import MaintNotificationsConfig
@@ -97,8 +100,8 @@ class RedisClient:
         traceback: TracebackType | None,
     ) -> None:
         """Wait for what is under way, then close."""
-        while pending := [reply for _, reply in self._waiting] + self._awaited():
-            await asyncio.wait(pending)
+        while self._waiting or self._under_way():  # noqa: ASYNC110 (once, at the end)
+            await asyncio.sleep(0.005)
         await self._outage.close("The service is stopping.")
         await self.client.aclose()
         await self._connection.disconnect(nowait=True)
@@ -130,7 +133,7 @@ class RedisClient:
             return reply
         self._waiting.append((packed, reply))
         if not self._scheduled:
-            under_way = self._wire.batches if self._wire else 0
+            under_way = self._under_way()
             if under_way < self._in_flight:
                 self._scheduled = True
                 loop.call_soon(self._flush_after, TURNS if under_way else 0)
@@ -161,7 +164,9 @@ class RedisClient:
         self._scheduled = False
         if self._wire is None or self._wire.closed:
             if self._waiting and self._opening is None:
-                self._opening = get_running_loop().create_task(self._open_for_waiting())
+                # the connection outlives the request that needs it first
+                opening = self._open_for_waiting()
+                self._opening = get_running_loop().create_task(opening, context=Context())
             return
         while self._waiting and self._wire.batches < self._in_flight:
             self._send(self._wire, get_running_loop().time() + self._timeout_s)
@@ -203,8 +208,8 @@ class RedisClient:
             raise RedisConnectionError("Redis has closed the connection.")
         return wire
 
-    def _awaited(self) -> list[Reply]:
-        return self._wire.awaited if self._wire else []
+    def _under_way(self) -> int:
+        return self._wire.batches if self._wire else 0
 
     def _refused(self, reply: Reply, error: Exception) -> None:
         if isinstance(error, ReadOnlyError):
@@ -224,7 +229,8 @@ class RedisClient:
         wire = await self._open(deadline)
         reply = get_running_loop().create_future()
         wire.send([(PING, reply)], deadline)
-        await reply
+        with suppress(NoPermissionError):  # that is an answer
+            await reply
         self._wire = wire
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from collections.abc import Callable
+from contextvars import Context
 from random import uniform
 from time import monotonic
 
@@ -54,7 +55,9 @@ class Outage:
         self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S) if again else FIRST_PAUSE_S
         UNAVAILABLE.set(1)
         log.warning("redis_unavailable", error=said(error))
-        self._probing = asyncio.get_running_loop().create_task(self._until_back(monotonic()))
+        # in no request's context: it is about all of them
+        probing = self._until_back(monotonic())
+        self._probing = asyncio.get_running_loop().create_task(probing, context=Context())
 
     async def _until_back(self, began: float) -> None:
         told = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any
 
 from hiredis import PushNotification
@@ -18,6 +19,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 AWAY = (RedisConnectionError, RedisTimeoutError, InvalidResponse, TimeoutError, OSError)
 
 _MORE = object()  # is needed for a whole reply
+_SUBSCRIPTIONS = {
+    prefix + kind + b"subscribe" for prefix in (b"", b"un") for kind in (b"", b"p", b"s")
+}
 
 type Reply = asyncio.Future[Any]
 type Command = tuple[bytes, Reply]
@@ -62,18 +66,13 @@ class Wire(asyncio.Protocol):
         """How many are under way."""
         return len(self._batches)
 
-    @property
-    def awaited(self) -> list[Reply]:
-        """Those who wait for a reply."""
-        return [reply for _, replies in self._batches for reply in replies]
-
     def send(self, commands: list[Command], deadline: float) -> None:
         """Send these at once; the connection is lost unless all replies are there by the deadline,
         a time of the event loop."""
         self._transport.write(b"".join([packed for packed, _ in commands]))
         self._batches.append((deadline, [reply for _, reply in reversed(commands)]))
         if self._timer is None:
-            self._timer = self._loop.call_at(deadline, self._look)
+            self._look_at(deadline)
 
     def close(self, reason: BaseException) -> None:
         """Close it at once; whoever waits is told this reason."""
@@ -83,7 +82,7 @@ class Wire(asyncio.Protocol):
         self._transport.abort()
         if self._timer:
             self._timer.cancel()
-        awaited = self.awaited
+        awaited = [reply for _, replies in self._batches for reply in replies]
         self._batches.clear()
         if awaited:
             self._lost(reason, awaited)
@@ -94,8 +93,12 @@ class Wire(asyncio.Protocol):
         try:
             while (reply := self._reader.gets()) is not _MORE:
                 self._take(reply)
-        except AWAY as error:
+        except Exception as error:
             self.close(error)
+
+    def eof_received(self) -> None:
+        """Redis sends nothing more; the transport takes another turn to tell that it is closed."""
+        self.connection_lost(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Redis has closed it, or nobody can reach it any more."""
@@ -103,6 +106,8 @@ class Wire(asyncio.Protocol):
 
     def _take(self, reply: Any) -> None:
         if isinstance(reply, PushNotification):
+            if reply and reply[0] in _SUBSCRIPTIONS:  # has no reply, so all others would be shifted
+                raise InvalidResponse("A subscription needs a connection of its own.")
             return
         if isinstance(reply, RedisConnectionError):
             raise reply
@@ -126,4 +131,8 @@ class Wire(asyncio.Protocol):
             if deadline <= self._loop.time():
                 self.close(TimeoutError("Redis did not answer in time."))
             else:
-                self._timer = self._loop.call_at(deadline, self._look)
+                self._look_at(deadline)
+
+    def _look_at(self, deadline: float) -> None:
+        # in no request's context: it is about all of them
+        self._timer = self._loop.call_at(deadline, self._look, context=Context())

@@ -1,5 +1,6 @@
 """TLS, users and Unix sockets, all by the URL."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from collections.abc import Callable
@@ -105,6 +106,22 @@ async def test_a_user_with_a_password_and_few_rights(private: PrivateRedis) -> N
         with pytest.raises(RedisUnavailable) as refused:
             await redis.ping()
     assert "w/rd" not in str(refused.value)
+
+
+async def test_an_outage_ends_for_a_user_who_may_not_ping(private: PrivateRedis) -> None:
+    async with client_of(private.url) as admin:
+        await admin.client.acl_setuser(
+            "svc", enabled=True, passwords=["+pw"], keys=["*"], commands=["+get"]
+        )
+        url = SecretStr(private.url.replace("//", "//svc:pw@"))
+        async with RedisClient(RedisSettings(url=url, timeout_s=0.2)) as redis:
+            assert await redis.execute("GET", "key") is None
+            await admin.client.client_pause(500)
+            with pytest.raises(RedisUnavailable):
+                await redis.execute("GET", "key")
+            async with asyncio.timeout(5):
+                await redis.until_available()
+            assert await redis.execute("GET", "key") is None
 
 
 async def test_a_unix_socket(private_with: Callable[..., PrivateRedis], tmp_path: Path) -> None:

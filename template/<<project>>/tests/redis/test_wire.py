@@ -1,14 +1,19 @@
 """What comes from Redis reaches who waits for it, in whatever pieces, and nobody else."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator
 from collections.abc import Awaitable
 from collections.abc import Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from weakref import ReferenceType
+from weakref import ref
 
 import pytest
 from pydantic import SecretStr
+from redis import Redis as SyncRedis
 
 from app.redis import RedisClient
 from app.redis import RedisSettings
@@ -82,6 +87,59 @@ async def test_an_answer_after_which_nothing_can_be_trusted(odd: bytes) -> None:
         errors = await asyncio.gather(*replies, return_exceptions=True)
         assert [type(error) for error in errors] == [RedisUnavailable] * 2
         assert not redis.available
+
+
+async def test_a_subscription_takes_nobodys_reply(private: PrivateRedis) -> None:
+    async with RedisClient(RedisSettings(url=SecretStr(private.url), timeout_s=5)) as redis:
+        asked = [redis.execute("SUBSCRIBE", "channel"), redis.execute("ECHO", "one")]
+        errors = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(error) for error in errors] == [RedisUnavailable] * 2
+        await redis.until_available()
+        assert await redis.execute("ECHO", "two") == b"two"
+
+
+async def test_a_reply_that_python_cannot_hold_fails_in_order(private: PrivateRedis) -> None:
+    unexpected: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, about: unexpected.append(about))
+    async with RedisClient(RedisSettings(url=SecretStr(private.url))) as redis:
+        with pytest.raises(RedisUnavailable):
+            await redis.execute("EVAL", "redis.setresp(3) return {map={[{1,2}]=1}}", 0)
+        await redis.until_available()
+    assert unexpected == []
+
+
+@pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop": True})])
+@pytest.mark.parametrize("turns", range(4))
+async def test_an_idle_connection_that_redis_has_closed_is_replaced(
+    private: PrivateRedis, turns: int
+) -> None:
+    async with RedisClient(RedisSettings(url=SecretStr(private.url))) as redis:
+        await redis.ping()
+        with SyncRedis(port=private.port) as admin:
+            admin.client_kill_filter(skipme=True)
+        time.sleep(0.02)  # noqa: ASYNC251 (until the kernel knows, and the event loop does not)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await redis.ping()
+        assert redis.available
+
+
+async def test_the_connection_keeps_nothing_of_who_asked_first(private: PrivateRedis) -> None:
+    class Held:
+        pass
+
+    held: ContextVar[Held] = ContextVar("held")
+    async with RedisClient(RedisSettings(url=SecretStr(private.url))) as redis:
+
+        async def ask() -> ReferenceType[Held]:
+            held.set(Held())
+            await redis.ping()
+            return ref(held.get())
+
+        first = await asyncio.create_task(ask())
+        await asyncio.sleep(0)  # which lets the task go as well
+        gc.collect()
+        assert first() is None
 
 
 @pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop": True})])
