@@ -1,6 +1,6 @@
 """`make bench`: build what is compared, measure the service, its queue, growth and patterns, then the generator.
 
-    python -m bench                    everything, ten rounds: about two hours
+    python -m bench                    everything, ten rounds: two to three hours
     python -m bench --quick            everything, a round of each: to see that it works
     python -m bench --service-only     only the service beside its peers, with any option of run.py: --rounds 2
     python -m bench --build-only       render the service and install the peers
