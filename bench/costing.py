@@ -90,10 +90,8 @@ def verdict(cost: Cost) -> str:
     """Whether it is within what is allowed, and if not, why."""
     if cost.within:
         return f"within {100 * ALLOWED:.0f} %"
-    most, why = EXCUSED.get(cost.compared.name, (0.0, ""))
-    if cost.of_page <= most:
-        return why
-    return f"**more than {100 * max(most, ALLOWED):.0f} %**"
+    most, why = EXCUSED.get(cost.compared.name, (ALLOWED, ""))
+    return why if cost.of_page <= most else f"**more than {100 * most:.0f} %**"
 
 
 def table(costs: Iterable[Cost]) -> str:

@@ -48,6 +48,8 @@ class Observations:
 
 
 class _Family[Series](Collector):
+    _kind: type[Series]
+
     def __init__(self, name: str, documentation: str, labelnames: Sequence[str]) -> None:
         self._about = (name, documentation)
         self._labelnames = labelnames
@@ -59,17 +61,14 @@ class _Family[Series](Collector):
         if len(values) != len(self._labelnames):
             raise ValueError(f"{self._about[0]}: {values} for {self._labelnames}")
         if values not in self._series:
-            self._series[values] = self._begun()
+            self._series[values] = self._kind()
         return self._series[values]
-
-    def _begun(self) -> Series:
-        raise NotImplementedError
 
 
 class LoopCounter(_Family[Count]):
     """Counts events, by labels."""
 
-    _begun = Count
+    _kind = Count
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         """What is scraped."""
@@ -82,7 +81,7 @@ class LoopCounter(_Family[Count]):
 class LoopHistogram(_Family[Observations]):
     """Observations, by labels, in prometheus_client's usual buckets."""
 
-    _begun = Observations
+    _kind = Observations
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """What is scraped."""

@@ -69,6 +69,19 @@ async def test_a_busy_loop_collects_for_some_turns(private: PrivateRedis) -> Non
         assert batches() - before == 3
 
 
+async def test_no_more_batches_are_under_way_than_said(private: PrivateRedis) -> None:
+    settings = RedisSettings(url=SecretStr(private.url), in_flight=2, timeout_s=5)
+    async with RedisClient(settings) as redis:
+        await redis.ping()
+        await redis.client.client_pause(200)
+        before = batches()
+        replies = [redis.execute("INCR", "n") for _ in range(8 * MAX_BATCH)]
+        await asyncio.sleep(0.05)
+        assert batches() - before == 2
+        assert sorted(await asyncio.gather(*replies)) == list(range(1, 8 * MAX_BATCH + 1))
+        assert batches() - before == 8
+
+
 async def test_one_connection_has_them_all(private: PrivateRedis) -> None:
     settings = RedisSettings(url=SecretStr(private.url), in_flight=2, timeout_s=5)
     async with RedisClient(settings) as redis:
