@@ -19,9 +19,9 @@ ALLOWED = 0.10  # of a page request
 # What may cost more than that, up to what share of a page request, and why.
 EXCUSED = {
     "compression": (0.60, "compressing what is asked for compressed is its point"),
-    "rate_limit": (0.25, "one call of Redis for each request, which other processes must see"),
+    "rate_limit": (0.15, "one call of Redis for each request, which other processes must see"),
     "tracing to a collector": (
-        0.40,
+        0.25,
         "a tenth of the requests recorded, packed and sent by the same process",
     ),
 }

@@ -14,17 +14,17 @@ from app.backpressure.limiter import shed
 
 
 class QueuedClient:
-    """A `receive` that notices, while the request is queued, that its client goes away.
+    """A `receive` that can notice, while the request is queued, that its client goes away.
 
-    For that somebody has to receive. What comes meanwhile is kept for the application: one
-    message, for of a body that is still on its way no more is read.
+    For that somebody has to receive, which takes a task and is left for those that wait for long.
+    What comes meanwhile is kept for the application: one message, for of a body that is still on
+    its way no more is read.
     """
 
     def __init__(self, receive: Receive, turn: Turn) -> None:
         self._receive = receive
         self._turn = turn
         self._early: deque[asyncio.Future[Message]] = deque()
-        self._listen()
 
     async def __call__(self) -> Message:
         """The next message."""
@@ -37,7 +37,8 @@ class QueuedClient:
         for message in self._early:
             message.cancel()
 
-    def _listen(self) -> None:
+    def listen(self) -> None:
+        """From now on notice it."""
         message = asyncio.ensure_future(self._receive())
         message.add_done_callback(self._heard)
         self._early.append(message)
@@ -48,4 +49,4 @@ class QueuedClient:
         if message.result()["type"] == "http.disconnect":
             shed(self._turn, CLIENT_GONE)
         elif not message.result().get("more_body"):
-            self._listen()  # what comes next is that the client has gone
+            self.listen()  # what comes next is that the client has gone

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from asyncio import get_running_loop
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 
+from app.backpressure.alarms import Alarms
 from app.backpressure.limit import Limit
 
 # Why a request is not served: the label of the metric.
@@ -44,6 +47,8 @@ class Limiter:
         self._limit = limit
         self._longest_queue = longest_queue
         self._longest_wait_s = longest_wait_s
+        self._soon = Alarms(longest_wait_s * CONGESTED)
+        self._late = Alarms(longest_wait_s * (1 - CONGESTED))
         self._queue: deque[Turn] = deque()
         self._filled_at = 0.0  # when the queue was last empty
 
@@ -70,10 +75,12 @@ class Limiter:
         self._limit.reached()
         return self._line_up()
 
-    async def wait(self, turn: Turn) -> None:
-        """Return with a place. Raises Shed when none is free in time, or what ends the turn."""
-        wait_s = self._longest_wait_s * (CONGESTED if self._congested() else 1)
-        timer = get_running_loop().call_later(wait_s, shed, turn, TIMED_OUT)
+    async def wait(self, turn: Turn, listen: Callable[[], None]) -> None:
+        """Return with a place. Raises Shed when none is free in time, or what ends the turn.
+
+        listen: called when it takes longer, so that the turn may be ended
+        """
+        self._soon.set(turn, partial(self._wait_on, turn, self._congested(), listen))
         try:
             await turn
         except BaseException:
@@ -83,7 +90,16 @@ class Limiter:
                 self._leave()  # it had just got a place when it was cancelled
             raise
         finally:
-            timer.cancel()
+            self._soon.clear(turn)
+            self._late.clear(turn)
+
+    def _wait_on(self, turn: Turn, congested: bool, listen: Callable[[], None]) -> None:
+        """It has waited for a twentieth of the time; `congested` is how it found the queue."""
+        if congested:
+            shed(turn, TIMED_OUT)
+        else:
+            listen()
+            self._late.set(turn, partial(shed, turn, TIMED_OUT))
 
     def leave(self, seconds: float | None = None, *, finished: bool = True) -> None:
         """Give a place back, after this time if it says something of the service; see Limit."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable
 from collections.abc import Collection
 from collections.abc import Sequence
 from math import inf
@@ -16,6 +17,7 @@ from starlette.types import Scope
 from starlette.types import Send
 
 from app.auth import is_public
+from app.backpressure.alarms import Alarms
 from app.backpressure.body import Body
 from app.backpressure.body import begin
 from app.backpressure.limiter import Limiter
@@ -56,7 +58,7 @@ class Backpressure:
     ) -> None:
         self._app = app
         self._limiter = limiter
-        self._deadline_s = deadline_s
+        self._deadlines = Alarms(deadline_s)
         self._low_priority = tuple(low_priority)
         self._streamed = frozenset(streamed)
 
@@ -71,7 +73,7 @@ class Backpressure:
                 first = await begin(receive)
             except HTTPException as refused:
                 return await send_refusal(send, refused)
-        visit = scope[VISIT] = Visit(self._limiter, min(patience_s, self._deadline_s))
+        visit = scope[VISIT] = Visit(self._limiter, self._deadlines, patience_s)
         if first:
             receive = Body(first, receive, visit)
         try:
@@ -82,22 +84,26 @@ class Backpressure:
         except TimeoutError:
             if visit.answered or not visit.deadline.expired():
                 raise
-            await _miss(send, by_choice=patience_s < self._deadline_s)
+            await _miss(send, by_choice=patience_s < self._deadlines.seconds)
         finally:
             visit.end()
 
     async def _serve(self, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request that is there. Raises Shed, or TimeoutError at its deadline."""
 
-        async def send_in_time(message: Message) -> None:
+        def send_in_time(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 visit.answer(message["status"])
-            await send(message)
+            return send(message)
 
         async with visit.deadline:
-            low_priority = scope["path"].startswith(self._low_priority)
-            receive = await visit.enter(receive, low_priority=low_priority)
-            await self._app(scope, receive, send_in_time)
+            try:
+                low_priority = scope["path"].startswith(self._low_priority)
+                if turn := visit.enter(low_priority=low_priority):
+                    receive = await visit.wait(turn, receive)
+                await self._app(scope, receive, send_in_time)
+            finally:
+                visit.lift_deadline()
 
 
 def _facts(scope: Scope) -> tuple[float, bool]:

@@ -9,8 +9,10 @@ from time import monotonic
 from starlette.requests import Request
 from starlette.types import Receive
 
+from app.backpressure.alarms import Alarms
 from app.backpressure.client import QueuedClient
 from app.backpressure.limiter import Limiter
+from app.backpressure.limiter import Turn
 
 VISIT = "backpressure"  # where the scope has it
 
@@ -18,33 +20,41 @@ VISIT = "backpressure"  # where the scope has it
 class Visit:
     """One request from its arrival to the beginning of its answer, which takes `seconds` at most.
 
-    `deadline` is to be entered before anything else is done.
+    `deadline` is to be entered before anything else is done. `alarms` are those of all requests;
+    what has fewer seconds has a timer of its own.
     """
 
-    __slots__ = ("_begun", "_client", "_limiter", "_seconds", "answered", "deadline")
+    __slots__ = ("_alarms", "_begun", "_client", "_limiter", "_seconds", "answered", "deadline")
 
-    def __init__(self, limiter: Limiter, seconds: float) -> None:
+    def __init__(self, limiter: Limiter, alarms: Alarms, seconds: float) -> None:
         self._limiter = limiter
+        self._alarms = alarms
         self._seconds = seconds
         self._client: QueuedClient | None = None
         self._begun: float | None = None  # since when it works; None without a place
-        self.deadline = timeout(seconds)
+        self.deadline = timeout(None)
         self.answered = False
 
-    async def enter(self, receive: Receive, *, low_priority: bool) -> Receive:
-        """Take a place, or wait for one; the `receive` to go on with. Raises Shed."""
+    def enter(self, *, low_priority: bool) -> Turn | None:
+        """Take a place; or the turn for `wait`, when there is none yet. Raises Shed."""
+        self._set_deadline()
         turn = self._limiter.enter(low_priority=low_priority)
-        if turn:
-            receive = self._client = QueuedClient(receive, turn)
-            await self._limiter.wait(turn)
+        if turn is None:
+            self._begun = monotonic()
+        return turn
+
+    async def wait(self, turn: Turn, receive: Receive) -> Receive:
+        """Wait for a place; the `receive` to go on with. Raises Shed."""
+        client = self._client = QueuedClient(receive, turn)
+        await self._limiter.wait(turn, client.listen)
         self._begun = monotonic()
-        return receive
+        return client
 
     def restart(self) -> None:
         """What it has to do begins only now: it has all of its time."""
         if self._begun is not None and not self.deadline.expired():
             self._begun = monotonic()
-            self.deadline.reschedule(get_running_loop().time() + self._seconds)
+            self._set_deadline()
 
     def answer(self, status: int) -> None:
         """The answer begins: it is in time, and its work is done, however slowly it is read."""
@@ -60,7 +70,8 @@ class Visit:
 
     def lift_deadline(self) -> None:
         """From now on it may take any time."""
-        if not self.deadline.expired():
+        self._alarms.clear(self)
+        if self.deadline.when() is not None and not self.deadline.expired():
             self.deadline.reschedule(None)
 
     def end(self) -> None:
@@ -68,6 +79,15 @@ class Visit:
         self._leave(finished=False, counts=True)
         if self._client:
             self._client.close()
+
+    def _set_deadline(self) -> None:
+        if self._seconds < self._alarms.seconds:
+            self.deadline.reschedule(get_running_loop().time() + self._seconds)
+        else:
+            self._alarms.set(self, self._end_in_time)
+
+    def _end_in_time(self) -> None:
+        self.deadline.reschedule(get_running_loop().time())
 
     def _leave(self, *, finished: bool, counts: bool) -> None:
         if self._begun is not None:

@@ -47,7 +47,7 @@ class Waiting:
         return asyncio.create_task(self._wait(name))
 
     async def _wait(self, name: str) -> None:
-        await self.limiter.wait(turn_of(self.limiter))
+        await self.limiter.wait(turn_of(self.limiter), lambda: None)
         self.served.append(name)
 
     async def give_back(self, times: int = 1) -> None:
@@ -127,7 +127,7 @@ async def test_without_a_queue_nobody_waits() -> None:
 async def test_who_waits_too_long_leaves_no_trace() -> None:
     limiter = full(wait_s=0.05)
     with pytest.raises(Shed, match=TIMED_OUT):
-        await limiter.wait(turn_of(limiter))
+        await limiter.wait(turn_of(limiter), lambda: None)
     assert (limiter.in_flight, limiter.queued) == (1, 0)
     limiter.leave(0)
     assert limiter.in_flight == 0

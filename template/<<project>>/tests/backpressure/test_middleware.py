@@ -25,6 +25,8 @@ from tests.backpressure.visitors import sheds
 
 pytestmark = pytest.mark.anyio
 
+LONG_WAIT_S = 2  # whoever has waited for a twentieth of it listens for its client
+
 
 def missed_by_choice() -> float:
     """How many deadlines that clients chose were exceeded, so far."""
@@ -115,11 +117,11 @@ async def test_low_priority_is_refused_first() -> None:
 @pytest.mark.parametrize("parts", [(), (b"whole",)])
 async def test_who_goes_away_leaves_the_queue(parts: tuple[bytes, ...]) -> None:
     handler, before = Handler(), sheds("client_gone")
-    desk = Desk(handler)
+    desk = Desk(handler, wait_s=LONG_WAIT_S)
     served, queued = await desk.visit("/1"), await desk.visit("/2", (), *parts)
     assert desk.limiter.queued == 1
     queued.leave()
-    await asyncio.wait_for(queued.task, 1)
+    await asyncio.wait_for(queued.task, LONG_WAIT_S)
     assert desk.limiter.queued == 0
     assert sheds("client_gone") - before == 1
     handler.answer("/1")
@@ -135,24 +137,27 @@ async def test_of_a_body_that_is_on_its_way_one_part_is_read_and_none_is_lost() 
             body, more = body + message["body"], message["more_body"]
         await Response(body)(scope, receive, send)
 
-    desk = Desk(echo)
+    desk = Desk(echo, wait_s=LONG_WAIT_S)
     desk.limiter.enter(low_priority=False)
     queued = await desk.visit("/", (), b"one ", b"two ", b"three")
+    await asyncio.sleep(LONG_WAIT_S / 10)  # now it listens
     assert queued.coming.qsize() == 2
     desk.limiter.leave(0)
     assert await queued.status() == 200
     assert queued.body == b"one two three"
 
 
-async def test_the_application_learns_that_a_queued_client_has_gone() -> None:
+@pytest.mark.parametrize("waited_s", [0, LONG_WAIT_S / 10])
+async def test_the_application_learns_that_a_queued_client_has_gone(waited_s: float) -> None:
     heard: list[str] = []
 
     async def listens(scope: Scope, receive: Receive, send: Send) -> None:
         heard.extend([(await receive())["type"], (await receive())["type"]])
 
-    desk = Desk(listens)
+    desk = Desk(listens, wait_s=LONG_WAIT_S)
     desk.limiter.enter(low_priority=False)
     queued = await desk.visit("/")
+    await asyncio.sleep(waited_s)
     desk.limiter.leave(0)
     await settled()
     assert heard == []

@@ -1,0 +1,111 @@
+"""One timer is enough for all that comes after the same time, whatever is forgotten before it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from app.backpressure import alarms as module
+from app.backpressure.alarms import Alarms
+
+pytestmark = pytest.mark.anyio
+
+SECONDS = 0.1
+
+
+class Rung:
+    """What was called, and when it is enough."""
+
+    def __init__(self, wanted: int) -> None:
+        self.names: list[str] = []
+        self._wanted = wanted
+        self._enough = asyncio.Event()
+
+    def ring(self, name: str) -> None:
+        """One call."""
+        self.names.append(name)
+        if len(self.names) == self._wanted:
+            self._enough.set()
+
+    async def all(self) -> list[str]:
+        """What was called, once that is as much as is wanted."""
+        async with asyncio.timeout(30):
+            await self._enough.wait()
+        return self.names
+
+
+class CountedTimers:
+    """The running event loop, whose timers are counted."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self._loop = asyncio.get_running_loop()
+        self.time = self._loop.time
+
+    def call_at(self, *args: Any) -> asyncio.TimerHandle:
+        """As the loop's."""
+        self.made += 1
+        return self._loop.call_at(*args)
+
+
+async def test_all_come_in_time_and_one_after_the_other() -> None:
+    alarms, rung, loop = Alarms(SECONDS), Rung(3), asyncio.get_running_loop()
+    began = {}
+    ended = {}
+
+    def ring(name: str) -> None:
+        ended[name] = loop.time()
+        rung.ring(name)
+
+    for name in "abc":
+        began[name] = loop.time()
+        alarms.set(name, lambda name=name: ring(name))  # type: ignore[misc]
+        await asyncio.sleep(SECONDS / 3)
+    assert await rung.all() == ["a", "b", "c"]
+    assert all(ended[name] - began[name] >= SECONDS for name in "abc")
+
+
+async def test_what_is_cleared_does_not_come() -> None:
+    alarms, rung = Alarms(SECONDS), Rung(2)
+    for name in ("first", "gone", "last"):
+        alarms.set(name, lambda name=name: rung.ring(name))  # type: ignore[misc]
+    alarms.clear("gone")
+    alarms.clear("never set")
+    assert await rung.all() == ["first", "last"]
+
+
+async def test_what_is_set_again_has_all_of_its_time() -> None:
+    alarms, rung = Alarms(SECONDS), Rung(2)
+    alarms.set("again", lambda: rung.ring("too soon"))
+    alarms.set("other", lambda: rung.ring("other"))
+    alarms.set("again", lambda: rung.ring("again"))
+    assert await rung.all() == ["other", "again"]
+
+
+async def test_thousands_that_are_done_in_time_have_one_timer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = CountedTimers()
+    monkeypatch.setattr(module, "get_running_loop", lambda: loop)
+    alarms, rung = Alarms(SECONDS), Rung(1)
+    for number in range(5_000):
+        alarms.set(number, lambda: rung.ring("too soon"))
+        alarms.clear(number)
+    assert loop.made == 1
+    await asyncio.sleep(SECONDS * 2)  # it has come for nothing: the next one needs another
+    alarms.set("last", lambda: rung.ring("last"))
+    assert loop.made == 2
+    assert await rung.all() == ["last"]
+
+
+async def test_one_that_comes_sets_the_next() -> None:
+    alarms, rung = Alarms(SECONDS), Rung(2)
+
+    def first() -> None:
+        rung.ring("first")
+        alarms.set("second", lambda: rung.ring("second"))
+
+    alarms.set("first", first)
+    assert await rung.all() == ["first", "second"]
