@@ -158,17 +158,18 @@ async def _calls(upstream: Upstream, number: int) -> list[str]:
 async def test_an_outage_opens_the_circuit_and_its_end_closes_it(
     remote: Flaky, connect: Connect
 ) -> None:
-    upstream = await connect(breaker_pause_s=0.4, concurrency=50)
+    pause_s = 2.0  # shortened at random to half at most: what comes before its end has to be quick
+    upstream = await connect(breaker_pause_s=pause_s, concurrency=50)
     remote.then = BROKEN
     for _ in range(10):
         assert (await upstream.request("GET")).status == 500
     assert measured(upstream, "breaker_state") == 2
     before = len(remote.received)
     refused = [await _refused(upstream) for _ in range(50)]
-    assert refused == [1] * 50, "the route says when to come back"
+    assert {*refused} <= {1, 2}, "the route says when to come back"
     assert len(remote.received) == before, "nothing reaches it"
 
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(pause_s)
     assert measured(upstream, "breaker_state") == 1, "also while nobody asks"
     remote.delay_s = 0.1
     results = await asyncio.gather(
@@ -178,7 +179,7 @@ async def test_an_outage_opens_the_circuit_and_its_end_closes_it(
     assert sum(isinstance(one, NoAnswer) for one in results) == 49
 
     remote.then = OK
-    await asyncio.sleep(0.8)
+    await asyncio.sleep(2 * pause_s)  # the failed probe has doubled it
     assert (await upstream.request("GET")).status == 200
     assert measured(upstream, "breaker_state") == 0
     answers = await asyncio.gather(*(upstream.request("GET") for _ in range(50)))
