@@ -19,30 +19,30 @@ class Alarms:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         # when (in the loop's time) and what, the next one first
-        self._set: dict[Hashable, tuple[float, Callable[[], object]]] = {}
+        self._calls: dict[Hashable, tuple[float, Callable[[], object]]] = {}
         self._timer: TimerHandle | None = None
 
     def set(self, key: Hashable, call: Callable[[], object]) -> None:
         """Call this when the time is over, counted from now; what the key had is forgotten."""
         loop = get_running_loop()
         at = loop.time() + self.seconds
-        self._set.pop(key, None)
-        self._set[key] = at, call
+        self._calls.pop(key, None)
+        self._calls[key] = at, call
         if self._timer is None:
             self._timer = loop.call_at(at, self._ring)
 
     def clear(self, key: Hashable) -> None:
         """Forget what is to be called, if there is something."""
-        self._set.pop(key, None)
+        self._calls.pop(key, None)
 
     def _ring(self) -> None:
         loop, self._timer = get_running_loop(), None
         now = loop.time()
-        due = list(takewhile(lambda item: item[1][0] <= now, self._set.items()))
+        due = list(takewhile(lambda item: item[1][0] <= now, self._calls.items()))
         for key, _ in due:
-            del self._set[key]
-        if self._set:
-            at, _ = next(iter(self._set.values()))
+            del self._calls[key]
+        if self._calls:
+            at, _ = next(iter(self._calls.values()))
             self._timer = loop.call_at(at, self._ring)
         for _, (_, call) in due:
             call()
