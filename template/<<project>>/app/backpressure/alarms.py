@@ -6,6 +6,7 @@ from asyncio import TimerHandle
 from asyncio import get_running_loop
 from collections.abc import Callable
 from collections.abc import Hashable
+from contextvars import Context
 from itertools import takewhile
 
 
@@ -13,7 +14,8 @@ class Alarms:
     """Calls that come after the same number of seconds, in one event loop.
 
     They come in the order in which they were set, so one timer is enough: that of the next one. A
-    timer for each costs its making and its end, for something that hardly ever happens.
+    timer for each costs its making and its end, for something that hardly ever happens. It has a
+    context of its own: that of the request which happened to set it would be kept for all others.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -29,7 +31,7 @@ class Alarms:
         self._calls.pop(key, None)
         self._calls[key] = at, call
         if self._timer is None:
-            self._timer = loop.call_at(at, self._ring)
+            self._timer = loop.call_at(at, self._ring, context=Context())
 
     def clear(self, key: Hashable) -> None:
         """Forget what is to be called, if there is something."""
@@ -43,6 +45,6 @@ class Alarms:
             del self._calls[key]
         if self._calls:
             at, _ = next(iter(self._calls.values()))
-            self._timer = loop.call_at(at, self._ring)
+            self._timer = loop.call_at(at, self._ring, context=Context())
         for _, (_, call) in due:
             call()

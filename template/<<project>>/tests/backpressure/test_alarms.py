@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -44,10 +45,10 @@ class CountedTimers:
         self._loop = asyncio.get_running_loop()
         self.time = self._loop.time
 
-    def call_at(self, *args: Any) -> asyncio.TimerHandle:
+    def call_at(self, *args: Any, **options: Any) -> asyncio.TimerHandle:
         """As the loop's."""
         self.made += 1
-        return self._loop.call_at(*args)
+        return self._loop.call_at(*args, **options)
 
 
 async def test_all_come_in_time_and_one_after_the_other() -> None:
@@ -98,6 +99,16 @@ async def test_thousands_that_are_done_in_time_have_one_timer(
     alarms.set("last", lambda: rung.ring("last"))
     assert loop.made == 2
     assert await rung.all() == ["last"]
+
+
+async def test_no_request_lends_its_context_to_the_others() -> None:
+    alarms, rung = Alarms(SECONDS), Rung(2)
+    whose: ContextVar[str] = ContextVar("whose", default="nobody's")
+    whose.set("the first one's")
+    for _ in range(2):
+        alarms.set(object(), lambda: rung.ring(whose.get()))
+        await asyncio.sleep(SECONDS / 3)
+    assert await rung.all() == ["nobody's"] * 2
 
 
 async def test_one_that_comes_sets_the_next() -> None:

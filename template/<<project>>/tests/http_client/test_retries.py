@@ -158,7 +158,7 @@ async def _calls(upstream: Upstream, number: int) -> list[str]:
 async def test_an_outage_opens_the_circuit_and_its_end_closes_it(
     remote: Flaky, connect: Connect
 ) -> None:
-    pause_s = 2.0  # shortened at random to half at most: what comes before its end has to be quick
+    pause_s = 1.0  # at random half of it: what comes before its end has to be quick
     upstream = await connect(breaker_pause_s=pause_s, concurrency=50)
     remote.then = BROKEN
     for _ in range(10):
@@ -166,7 +166,7 @@ async def test_an_outage_opens_the_circuit_and_its_end_closes_it(
     assert measured(upstream, "breaker_state") == 2
     before = len(remote.received)
     refused = [await _refused(upstream) for _ in range(50)]
-    assert {*refused} <= {1, 2}, "the route says when to come back"
+    assert refused == [1] * 50, "the route says when to come back"
     assert len(remote.received) == before, "nothing reaches it"
 
     await asyncio.sleep(pause_s)
