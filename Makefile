@@ -37,8 +37,9 @@ bench: $(BIN)/.bench  ## measure the generator and the generated service; ARGS=-
 lock: $(BIN)/.dev  ## make uv.lock.jinja anew; ARGS=--upgrade for newer versions
 	$(MAINTAIN).lock $(ARGS)
 
-docs: $(BIN)/.dev  ## write the README's table of patterns
+docs: $(BIN)/.dev  ## write the README's table of patterns and the text of perfgen --help
 	$(MAINTAIN).readme
+	$(MAINTAIN).overview
 
 site: $(BIN)/.dev  ## build the documentation as a site in build/docs/site
 	$(MAINTAIN).site

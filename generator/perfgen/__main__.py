@@ -1,5 +1,6 @@
 """Where the process starts: signals first, so that even an interrupted import ends in one line."""
 
+import contextlib
 import io
 import sys
 
@@ -15,13 +16,23 @@ def main() -> None:
                 stream, io.TextIOWrapper
             ):  # a terminal that cannot show a letter shows its number
                 stream.reconfigure(errors="backslashreplace")
-        from perfgen.cli import run
-
-        code = run(sys.argv[1:])
+        code = _run(sys.argv[1:])
     except KeyboardInterrupt:
         print("Interrupted; nothing was written.", file=sys.stderr)
         code = 130
     sys.exit(code)
+
+
+def _run(args: list[str]) -> int:
+    from perfgen import overview
+
+    if text := overview.kept(args):
+        with contextlib.suppress(OSError):  # which Typer's attempt then tells
+            print(text, end="", flush=True)
+            return 0
+    from perfgen.cli import run
+
+    return run(args)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The command line: which commands there are, and how each may end."""
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -9,15 +10,6 @@ import typer
 
 from perfgen import __version__
 from perfgen import signals
-from perfgen.commands import add
-from perfgen.commands import check
-from perfgen.commands import diff
-from perfgen.commands import doctor
-from perfgen.commands import new
-from perfgen.commands import patterns
-from perfgen.commands import remove
-from perfgen.commands import source
-from perfgen.commands import update
 from perfgen.errors import DONE
 from perfgen.errors import INTERRUPTED
 from perfgen.errors import MISTAKE
@@ -25,13 +17,8 @@ from perfgen.errors import Fault
 from perfgen.errors import Refused
 from perfgen.output import Output
 
-app = typer.Typer(
-    name="perfgen",
-    help="Write production Python web services with exactly the patterns they need, and keep them up to date.",
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+# As the help lists them: each is the function of its name in the module of its name.
+COMMANDS = ("new", "patterns", "add", "remove", "check", "diff", "doctor", "source", "update")
 
 
 def _version(wanted: bool) -> None:
@@ -40,7 +27,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _perfgen(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
@@ -49,15 +35,20 @@ def _perfgen(
     pass
 
 
-app.command("new")(new.new)
-app.command("patterns")(patterns.patterns)
-app.command("add", help=add.HELP)(add.add)
-app.command("remove", help=remove.HELP)(remove.remove)
-app.command("check", help=check.HELP)(check.check)
-app.command("diff", help=diff.HELP)(diff.diff)
-app.command("doctor", help=doctor.HELP)(doctor.doctor)
-app.command("source", help=source.HELP)(source.source)
-app.command("update", help=update.HELP)(update.update)
+def application(args: list[str]) -> typer.Typer:
+    """The program, with the one command that `args` begin with where they do: Typer takes long for each."""
+    program = typer.Typer(
+        name="perfgen",
+        help="Write production Python web services with exactly the patterns they need, and keep them up to date.",
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    program.callback()(_perfgen)
+    for name in args[:1] if args and args[0] in COMMANDS else COMMANDS:
+        module = importlib.import_module(f"perfgen.commands.{name}")
+        program.command(name, help=getattr(module, "HELP", None))(getattr(module, name))
+    return program
 
 
 def run(args: list[str]) -> int:
@@ -65,7 +56,7 @@ def run(args: list[str]) -> int:
     output = Output(as_json="--json" in args)
     args = args or ["--help"]
     try:
-        code = int(app(args, prog_name="perfgen", standalone_mode=False) or DONE)
+        code = int(application(args)(args, prog_name="perfgen", standalone_mode=False) or DONE)
         return _interrupted() if code == INTERRUPTED else code
     except Refused as error:
         # A tool underneath may end of a Ctrl-C before our own share of it has arrived.

@@ -10,6 +10,9 @@ PARTS = (
     "CHANGELOG.md",
 )  # what one version of the template consists of
 
+# Recorded in every service, so it is the same for everyone who works on one: no XDG variable moves it.
+STORE = "~/.local/share/perfgen/template"
+
 
 def checkout() -> Path | None:
     """The source checkout that this package runs from (an editable install), if it does."""
@@ -29,3 +32,11 @@ def files() -> dict[str, bytes]:
     top = root()
     paths = [top / "copier.yml", *sorted((top / "patterns").glob("*.yml"))]
     return {path.relative_to(top).as_posix(): path.read_bytes() for path in paths}
+
+
+def are_stored() -> bool:
+    """Whether the store has a version by the name of each release here: a look at its files, without git."""
+    tags = Path(STORE).expanduser() / ".git" / "refs" / "tags"
+    return all(
+        (tags / f"v{path.stem}").is_file() for path in (root() / "releases").glob("*.bundle")
+    )

@@ -22,11 +22,10 @@ from perfgen import releases
 from perfgen import resources
 from perfgen.errors import Fault
 from perfgen.errors import Refused
+from perfgen.resources import STORE
 from perfgen.staging import in_temporary
 
 T = TypeVar("T")
-# Recorded in every service, so it is the same for everyone who works on one: no XDG variable moves it.
-STORE = "~/.local/share/perfgen/template"
 
 
 @dataclass(frozen=True)

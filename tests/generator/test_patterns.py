@@ -186,3 +186,29 @@ def test_help_imports_nothing_slow(env: dict[str, str]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_the_list_brings_missing_releases_into_the_store(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    import subprocess
+    import sys
+
+    def listed() -> str:
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", "-m", "perfgen", "patterns"],
+            env=env | {"HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stderr
+
+    tags = tmp_path / ".local/share/perfgen/template/.git/refs/tags"
+    carried = {f"v{path.stem}" for path in (resources.root() / "releases").glob("*.bundle")}
+    assert "perfgen.sources" in listed()
+    assert {path.name for path in tags.iterdir()} == carried
+    assert "perfgen.sources" not in listed()  # which takes as long as the list
+    (tags / max(carried)).unlink()
+    assert "perfgen.sources" in listed()
+    assert {path.name for path in tags.iterdir()} == carried

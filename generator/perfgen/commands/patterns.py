@@ -66,6 +66,11 @@ def _refresh() -> None:
     """After an upgrade this is all that `copier update` needs; the list does not depend on it."""
     from contextlib import suppress
 
+    from perfgen import resources
+
+    if resources.are_stored():
+        return
+
     from perfgen import sources
     from perfgen.errors import Refused
 
