@@ -12,6 +12,7 @@ from pathlib import Path
 
 from perfgen import git
 from perfgen import releases
+from perfgen import resources
 from perfgen import signals
 from perfgen import sources
 from perfgen import unfinished
@@ -93,17 +94,17 @@ def _uv() -> str:
 
 def _store() -> str:
     """perfgen's templates: the carried bundles are whole, and so is the repository that collects them."""
-    store = Path(sources.STORE).expanduser()
+    store = Path(resources.STORE).expanduser()
     sources.refresh()
     known = releases.tags(store)
     try:
         git.run("fsck", "--no-dangling", "--no-progress", cwd=store)
     except git.GitError as error:
         raise Refused(
-            f"{sources.STORE}, where perfgen keeps its templates, is damaged.",
+            f"{resources.STORE}, where perfgen keeps its templates, is damaged.",
             "Move it away and run the command again: perfgen makes it anew.",
         ) from error
-    return f"{sources.STORE}, {len(known)} versions"
+    return f"{resources.STORE}, {len(known)} versions"
 
 
 def _service(project: Path, output: Output) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from perfgen import releases
+from perfgen import resources
 from perfgen import sources
 from perfgen.errors import DONE
 from perfgen.errors import Refused
@@ -21,7 +22,7 @@ def show(project: Path, output: Output) -> int:
     facts: Facts = {
         "path": str(service.folder),
         "source": service.source,
-        "embedded": service.source == sources.STORE,
+        "embedded": service.source == resources.STORE,
         "version": service.version.removeprefix("v"),
     }
     output.say(f"source    {service.source}{_meaning(service)}")
@@ -60,7 +61,7 @@ def _at_hand(
 
 
 def _meaning(service: Service) -> str:
-    return " (embedded: what perfgen itself brings)" if service.source == sources.STORE else ""
+    return " (embedded: what perfgen itself brings)" if service.source == resources.STORE else ""
 
 
 def _place(service: Service, source: Source) -> Path:

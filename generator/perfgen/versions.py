@@ -10,6 +10,7 @@ from packaging.version import InvalidVersion
 from packaging.version import Version
 
 from perfgen import git
+from perfgen import resources
 from perfgen import sources
 from perfgen.errors import Refused
 from perfgen.service import Service
@@ -25,7 +26,7 @@ def at_recorded(service: Service, work: Callable[[Source], T], progress: Progres
     def checked(source: Source) -> T:
         return work(_recorded(service, source))
 
-    if service.source == sources.STORE:
+    if service.source == resources.STORE:
         return sources.with_stored(service.version, checked)
     return sources.with_source(_place(service), None, checked, progress)
 
@@ -48,7 +49,7 @@ def at_both(
                 f"The service is of template {recorded.version}, and {wanted.version} is older.",
                 "perfgen never goes back; take your own earlier commit for that.",
             )
-        if service.source == sources.STORE:
+        if service.source == resources.STORE:
             raise Refused(
                 f"The service is of template {recorded.version}, which is newer than this perfgen has"
                 f" ({wanted.version}).",
@@ -56,7 +57,7 @@ def at_both(
             )
         return work(recorded, recorded)
 
-    template = None if service.source == sources.STORE else _place(service)
+    template = None if service.source == resources.STORE else _place(service)
     return sources.with_source(template, to, checked, progress)
 
 
@@ -81,7 +82,7 @@ def _recorded(service: Service, source: Source) -> Source:
     if git.says("rev-parse", "--verify", "-q", "--end-of-options", ref, cwd=source.repository):
         return replace(source, recorded=service.source, ref=service.version, note="")
     what = f"The service is of template {service.version.removeprefix('v')}, which"
-    if service.source != sources.STORE:
+    if service.source != resources.STORE:
         raise Refused(
             f"{what} is not in {service.source}.",
             "Fetch it there: git fetch --tags; `_commit` in .copier-answers.yml names it.",

@@ -12,7 +12,7 @@ import pytest
 from maintain import template as source
 from maintain import uv
 from perfgen import releases
-from perfgen.sources import STORE
+from perfgen.resources import STORE
 from tests.proofs.harness.postgres import Postgres
 from tests.template import machine
 from tests.template import servers
