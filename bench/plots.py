@@ -110,12 +110,12 @@ def _finish(axes: Any, panel: Panel) -> None:
         axes.set_xticks(values, [f"{x:,g}" if x < 10_000 else f"{x:,.0f}" for x in values])
         axes.minorticks_off()
     heights = [y for line in panel.lines for _, y in line.points]
-    if panel.log_y and max(heights) > 10 * min(heights):
+    if panel.log_y and heights and max(heights) > 10 * min(heights):
         axes.set_yscale("log", subs=())
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
     else:
-        axes.set_ylim(0, 1.1 * max(heights))
+        axes.set_ylim(0, 1.1 * max(heights, default=1))
     axes.set_title(panel.title, fontsize=10)
     axes.set_xlabel(panel.x)
     axes.set_ylabel(panel.y)

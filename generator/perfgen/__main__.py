@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import sys
 
 
@@ -20,7 +21,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("Interrupted; nothing was written.", file=sys.stderr)
         code = 130
-    sys.exit(code)
+    sys.exit(_flushed(code))
 
 
 def _run(args: list[str]) -> int:
@@ -33,6 +34,16 @@ def _run(args: list[str]) -> int:
     from perfgen.cli import run
 
     return run(args)
+
+
+def _flushed(code: int) -> int:
+    """Give up what stdout does not take, or Python would end with a traceback, and 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return code or 1
+    return code
 
 
 if __name__ == "__main__":

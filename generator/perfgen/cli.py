@@ -57,6 +57,7 @@ def run(args: list[str]) -> int:
     args = args or ["--help"]
     try:
         code = int(application(args)(args, prog_name="perfgen", standalone_mode=False) or DONE)
+        sys.stdout.flush()
         return _interrupted() if code == INTERRUPTED else code
     except Refused as error:
         # A tool underneath may end of a Ctrl-C before our own share of it has arrived.
@@ -65,7 +66,6 @@ def run(args: list[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return _interrupted()
     except BrokenPipeError:
-        sys.stderr.close()
         return MISTAKE
     except OSError as error:
         return _failed(_gone() or _of_system(error), output, args)
@@ -113,5 +113,6 @@ def _failed(error: Refused, output: Output, args: list[str]) -> int:
         import traceback
 
         traceback.print_exc()
-    output.error(error)
+    with output.best_effort():
+        output.error(error)
     return error.exit_code

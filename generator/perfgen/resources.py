@@ -35,8 +35,8 @@ def files() -> dict[str, bytes]:
 
 
 def are_stored() -> bool:
-    """Whether the store has a version by the name of each release here: a look at its files, without git."""
-    tags = Path(STORE).expanduser() / ".git" / "refs" / "tags"
-    return all(
-        (tags / f"v{path.stem}").is_file() for path in (root() / "releases").glob("*.bundle")
-    )
+    """Whether the store has a version by the name of each release here, and points to one; as its files say."""
+    refs = Path(STORE).expanduser() / ".git" / "refs"
+    carried = (root() / "releases").glob("*.bundle")
+    tags = (refs / "tags" / f"v{path.stem}" for path in carried)
+    return all(path.is_file() for path in (refs / "heads" / "main", *tags))

@@ -84,7 +84,7 @@ from perfgen import __main__
 perfgen.cli.run = lambda args: exec("import os; os.kill(os.getpid(), 15)")
 __main__.main()
 """
-    command = [sys.executable, "-c", script]
+    command = [sys.executable, "-c", script, "patterns"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 130, done
     assert done.stderr.strip() == "Interrupted; nothing was written."

@@ -1,5 +1,6 @@
 """The kept text of `perfgen --help`, beside what Typer prints."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,17 +35,27 @@ def test_a_shell_that_completes_is_answered_by_typer(run: Run, tmp_path: Path) -
     assert done.stdout.split() == list(COMMANDS)
 
 
-def test_help_that_cannot_be_written_is_told_in_a_sentence(env: dict[str, str]) -> None:
-    with Path("/dev/full").open("w") as full:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", ["--help", "new --help", "patterns", "patterns --json"])
+def test_what_cannot_be_written_is_told_in_a_sentence(
+    env: dict[str, str], command: str, unbuffered: str
+) -> None:
+    def run(stdout: int) -> tuple[int, str]:
         done = subprocess.run(
-            [sys.executable, "-m", "perfgen", "--help"],
-            env=env,
-            stdout=full,
+            [sys.executable, "-m", "perfgen", *command.split()],
+            env=env | {"PYTHONUNBUFFERED": unbuffered},
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
         )
-    assert done.returncode == 1
-    assert done.stderr.startswith("Error: No space left on device.")
+        return done.returncode, done.stderr
+
+    with Path("/dev/full").open("w") as full:
+        assert run(full.fileno()) == (1, "Error: No space left on device.\n")
+    reader, nobody_reads = os.pipe()
+    os.close(reader)
+    assert run(nobody_reads) == (1, "")
+    os.close(nobody_reads)
 
 
 def test_the_nearest_command_is_named(run: Run, tmp_path: Path) -> None:

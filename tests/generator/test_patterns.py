@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -176,9 +178,6 @@ def test_former_names_are_understood() -> None:
 
 
 def test_help_imports_nothing_slow(env: dict[str, str]) -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys; from perfgen.cli import run; run(['--help']); run(['new', '--help']);"
         "print([name for name in ('copier', 'jinja2', 'yaml', 'questionary', 'rich', 'packaging')"
@@ -191,9 +190,6 @@ def test_help_imports_nothing_slow(env: dict[str, str]) -> None:
 def test_the_list_brings_missing_releases_into_the_store(
     env: dict[str, str], tmp_path: Path
 ) -> None:
-    import subprocess
-    import sys
-
     def listed() -> str:
         done = subprocess.run(
             [sys.executable, "-X", "importtime", "-m", "perfgen", "patterns"],
@@ -212,3 +208,18 @@ def test_the_list_brings_missing_releases_into_the_store(
     (tags / max(carried)).unlink()
     assert "perfgen.sources" in listed()
     assert {path.name for path in tags.iterdir()} == carried
+
+
+def test_the_list_needs_no_store(run: Run, tmp_path: Path) -> None:
+    done = run("patterns", "--json", cwd=tmp_path, env_more={"HOME": f"/{'far' * 100}"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["patterns"]
+
+
+def test_the_list_points_the_store_again(env: dict[str, str], tmp_path: Path) -> None:
+    main = tmp_path / ".local/share/perfgen/template/.git/refs/heads/main"
+    for _ in range(2):
+        command = [sys.executable, "-m", "perfgen", "patterns"]
+        subprocess.run(command, env=env | {"HOME": str(tmp_path)}, check=True, capture_output=True)
+        assert main.is_file()
+        main.unlink()  # as where perfgen was killed before

@@ -67,15 +67,13 @@ def _refresh() -> None:
     from contextlib import suppress
 
     from perfgen import resources
-
-    if resources.are_stored():
-        return
-
-    from perfgen import sources
     from perfgen.errors import Refused
 
     with suppress(Refused, OSError):
-        sources.refresh()
+        if not resources.are_stored():
+            from perfgen import sources
+
+            sources.refresh()
 
 
 def _facts(catalogue: Catalogue, pattern: Pattern) -> dict[str, Any]:

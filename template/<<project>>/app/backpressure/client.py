@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextvars import copy_context
 
 from starlette.types import Message
 from starlette.types import Receive
@@ -24,7 +25,8 @@ class QueuedClient:
     def __init__(self, receive: Receive, turn: Turn) -> None:
         self._receive = receive
         self._turn = turn
-        self._early: deque[asyncio.Future[Message]] = deque()
+        self._early: deque[asyncio.Task[Message]] = deque()
+        self._context = copy_context()  # of the request: whoever calls `listen` may have another
 
     async def __call__(self) -> Message:
         """The next message."""
@@ -39,9 +41,12 @@ class QueuedClient:
 
     def listen(self) -> None:
         """From now on notice it."""
-        message = asyncio.ensure_future(self._receive())
+        message = asyncio.get_running_loop().create_task(self._next(), context=self._context)
         message.add_done_callback(self._heard)
         self._early.append(message)
+
+    async def _next(self) -> Message:
+        return await self._receive()
 
     def _heard(self, message: asyncio.Future[Message]) -> None:
         if self._turn.done() or message.cancelled() or message.exception():

@@ -114,6 +114,8 @@ class DirectRoutes:
     def _find(self, scope: Scope) -> tuple[_Candidate | None, dict[str, str]]:
         """The route for a request, and the texts in its path."""
         method, path = scope["method"], scope["path"]
+        if path.endswith("\n"):  # which FastAPI's patterns overlook
+            return None, {}
         candidates = (
             self._exact.get((method, path))
             or self._open.get((method, _first_segment(path)))

@@ -60,9 +60,10 @@ class _Family[Series](Collector):
         """The series with these values, one for each label."""
         if len(values) != len(self._labelnames):
             raise ValueError(f"{self._about[0]}: {values} for {self._labelnames}")
-        if values not in self._series:
-            self._series[values] = self._kind()
-        return self._series[values]
+        series = self._series.get(values)
+        if series is None:  # as texts, which is what is scraped
+            series = self._series.setdefault(tuple(map(str, values)), self._kind())
+        return series
 
 
 class LoopCounter(_Family[Count]):

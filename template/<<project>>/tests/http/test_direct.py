@@ -216,7 +216,9 @@ OTHERS = (
     "/twice/a",
     "/later",
 )
-PATHS = (*DIRECT, *OTHERS, "/refused", "/away", "/things", "/things/0", "/things/x", "/listing/")
+NEWLINES = ("/boxes/first\n", "/shelf/top\n", "/things/7\n")  # `$` matches before one
+NOT_FOUND = ("/away", "/things/0", "/things/x", "/listing/")
+PATHS = (*DIRECT, *OTHERS, *NEWLINES, *NOT_FOUND, "/refused", "/things")
 QUERIES = (
     "",
     "limit=5",

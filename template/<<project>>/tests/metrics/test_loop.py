@@ -35,6 +35,7 @@ def test_both_are_scraped_alike() -> None:
         counter.labels("none", "0")
         counter.labels('"', "\n").inc()
         counter.labels('"', "\n").inc(41)
+        counter.labels("none", 0).inc()  # type: ignore[arg-type]  # not everyone has mypy
     for histogram in histograms:
         histogram.labels("none", "0")
         for amount in (0, 0.005, 0.0050001, 0.3, 10, 11, 1e9):
