@@ -139,7 +139,8 @@ class Creation:
     def _commit(self, source: Source, answers: Values, service: Path, target: Path) -> bool:
         if outer := git.surrounding(target):
             self.output.note(
-                f"{target} lies in the repository {outer}, so it got none of its own; commit it there."
+                f"{target} lies in the repository {outer}, so it got none of its own; commit it there. "
+                "GitHub finds workflows at a repository's top only: what .github has belongs there."
             )
             return False
         chosen = ", ".join(answers.get("patterns", [])) or "no patterns beyond the core"

@@ -1,4 +1,4 @@
-"""`.env.example` names every setting and its default, and nothing else."""
+"""`.env.example` names every setting and its default; a value that is set there is yours."""
 
 from collections.abc import Iterator
 from enum import Enum
@@ -13,11 +13,18 @@ from app.settings import Settings
 EXAMPLE = Path(__file__).parents[1] / ".env.example"
 
 
-def written() -> dict[str, str]:
-    """What the file says."""
-    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
-    settings = (line[1:].partition("=") for line in lines if line[1:2].isalpha())
-    return {name: value for name, _, value in settings}
+def written(text: str) -> tuple[dict[str, str], set[str]]:
+    """The settings in comments with their values, and the names of those that are set."""
+    described, given = {}, set()
+    for line in text.splitlines():
+        name, sign, value = line.removeprefix("#").partition("=")
+        if not sign or not name.isidentifier():
+            continue
+        if line.startswith("#"):
+            described[name] = value
+        else:
+            given.add(name)
+    return described, given
 
 
 def defaults() -> Iterator[tuple[str, str]]:
@@ -40,4 +47,11 @@ def _text(default: object) -> str:
 
 
 def test_every_setting_is_described() -> None:
-    assert written() == dict(defaults())
+    described, given = written(EXAMPLE.read_text(encoding="utf-8"))
+    expected = {name: value for name, value in defaults() if name not in given}
+    assert described == expected
+
+
+def test_a_value_that_is_set_is_no_description() -> None:
+    text = "# The port.\n#PORT=8000\nREDIS_TIMEOUT_S=1\n\n# A = B\n"
+    assert written(text) == ({"PORT": "8000"}, {"REDIS_TIMEOUT_S"})

@@ -10,6 +10,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import Send
 
 from app.http.logs import request_id
@@ -82,10 +83,23 @@ def install(api: FastAPI) -> None:
     api.add_exception_handler(Exception, _failed)
 
 
-async def _refused(_: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail = None if error.detail == HTTPStatus(error.status_code).phrase else error.detail
-    return problem_response(error.status_code, detail, error.headers)
+    headers = dict(error.headers or {})
+    if "Allow" in headers:
+        headers["Allow"] = ", ".join(sorted(_allowed(request)))
+    return problem_response(error.status_code, detail, headers)
+
+
+def _allowed(request: Request) -> set[str]:
+    """The methods of all routes of this path, of which Starlette names the first one's."""
+    return {
+        method
+        for route in request.app.routes
+        if route.matches(request.scope)[0] is not Match.NONE
+        for method in getattr(route, "methods", None) or ()
+    }
 
 
 async def _invalid(_: Request, error: Exception) -> Response:

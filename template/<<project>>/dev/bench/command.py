@@ -104,7 +104,8 @@ def _target(url: str | None) -> Iterator[Target]:
         with started() as target:
             yield target
         return
-    yield Target(url, os.environ.get("KEY", ""), {})
+    key = os.environ.get("KEY", "")
+    yield Target(url, key, {} if key else {"Key": "none; KEY=... sends one"})
 
 
 def _check(url: str) -> None:

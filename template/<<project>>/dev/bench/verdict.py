@@ -18,10 +18,12 @@ from dev.bench.objectives import Route
 
 # How far behind the generator may be at the end, as a share of the duration.
 MOST_BEHIND = 0.01
-_SILENCE = {
+_MEANING = {
     TIMEOUT: "no answer in time",
     UNREACHABLE: "no connection",
     BROKEN_OFF: "connection ended without the whole answer",
+    401: "401, no valid KEY",
+    429: "429, more than this KEY may ask",
 }
 _HEAD = ("route", "requests", "a second", "p50 ms", "p95 ms", "p99 ms", "errors", "objective", "")
 
@@ -136,7 +138,7 @@ def _percent(share: float) -> str:
 
 
 def _wrong(row: Row) -> list[str]:
-    said = [f"{count} x {_SILENCE.get(status, status)}" for status, count in row.wrong.items()]
+    said = [f"{count} x {_MEANING.get(status, status)}" for status, count in row.wrong.items()]
     return [f"{row.route.name}: {', '.join(said)}"] * bool(said)
 
 

@@ -69,6 +69,14 @@ def test_any_other_answer_than_expected_is_an_error(status: int) -> None:
     assert any("99 x" in line for line in of(found).table())
 
 
+def test_what_the_key_has_to_do_with_it_is_told() -> None:
+    for status, meaning in ((401, "no valid KEY"), (429, "more than this KEY may ask")):
+        assert (
+            f"GET /things: 99 x {status}, {meaning}"
+            in of(samples([1.0] * 100, status=status)).table()
+        )
+
+
 def test_the_objectives_say_what_is_expected() -> None:
     route = ROUTE.model_copy(update={"expect": [200, 429]})
     assert of(samples([1.0] * 100, status=429), route).met

@@ -41,6 +41,7 @@ def application() -> FastAPI:
         raise Unavailable("The database is busy.", retry_after=7)
 
     @api.get("/broken")
+    @api.delete("/broken")
     async def broken() -> None:
         raise RuntimeError("hunter2")
 
@@ -71,6 +72,12 @@ async def test_what_the_framework_refuses_is_a_problem(method: str, path: str, s
     assert "detail" not in answer.json(), "the title says it"
     if status == 405:
         assert answer.values("allow") == ["GET"]
+
+
+async def test_all_methods_of_a_path_are_allowed() -> None:
+    answer = await call(application(), "PUT", "/broken")
+    assert answer.status == 405
+    assert answer.values("allow") == ["DELETE, GET"]
 
 
 async def test_what_is_away_may_be_tried_again() -> None:
