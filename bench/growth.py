@@ -18,6 +18,8 @@ from bench.growing import ROUTES
 from bench.growing import draw_connections
 from bench.growing import draw_pages
 from bench.growing import report
+from bench.harness.load import Load
+from bench.harness.load import failures
 from bench.harness.measuring import Bench
 from bench.harness.processes import cpu_seconds
 from bench.harness.processes import say
@@ -152,7 +154,7 @@ class Growth:
         self.args.connections = 64 // len(running)
         requests = running[0].requests(route, cursors)
 
-        def load(seconds: float) -> list[dict[str, Any]]:
+        def load(seconds: float) -> list[Load]:
             with ThreadPoolExecutor(len(running)) as threads:
                 jobs = [
                     threads.submit(self.bench.wrk, one, requests, seconds, one.name)
@@ -167,14 +169,13 @@ class Growth:
         before = cpu()
         said = load(self.args.duration)
         count = sum(one["requests"] for one in said)
-        bad = ("connect", "read", "write", "status", "timeout")
         row = {
             "round": turn,
             "processes": len(running),
             "scenario": route,
             "rps": sum(one["requests"] / one["duration_us"] * 1e6 for one in said),
             "cpu_ms": (cpu() - before) * 1000 / max(count, 1),
-            "failed": sum(one[key] for one in said for key in bad),
+            "failed": sum(map(failures, said)),
         }
         self.found.setdefault("processes", []).append(row)
         self.args.connections = 32

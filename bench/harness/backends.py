@@ -31,6 +31,18 @@ NOT_DURABLE = {
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "autovacuum": "on"}
 
 
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "100",
+    "shared_buffers": "256MB",
+    "work_mem": "8MB",
+    "jit": "off",
+    "max_wal_size": "4GB",
+    "log_min_messages": "warning",
+}
+
+
 class PsqlError(RuntimeError):
     pass
 
@@ -60,85 +72,69 @@ class Backends:
         sys.exit("initdb not found: see bench/README.md")
 
     def start(self) -> None:
-        for port in (
-            self.pg_port,
-            self.redis_port,
-        ):  # what is there would be taken for ours, and emptied
-            with socket.socket() as sock:
-                if sock.connect_ex(("127.0.0.1", port)) == 0:
-                    sys.exit(f"port {port} is taken: name others with --pg-port and --redis-port")
-        data = self.work / "pg"
-        data.mkdir()
-        if self.owner:
-            self.work.chmod(0o755)
-            shutil.chown(data, self.owner, self.owner)
-        as_owner: dict[str, Any] = {}
-        if self.owner:
-            entry = pwd.getpwnam(self.owner)
-            as_owner = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-        subprocess.run(
-            [
-                str(self.bin / "initdb"),
-                "-D",
-                str(data),
-                "-U",
-                PG_USER,
-                "-A",
-                "trust",
-                "--no-sync",
-                "--locale=C.UTF-8",
-                "-E",
-                "UTF8",
-            ],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            cwd="/",
-            **as_owner,
-        )
-        settings = {
-            "port": self.pg_port,
-            "listen_addresses": "127.0.0.1",
-            "unix_socket_directories": "",
-            "max_connections": 100,
-            "shared_buffers": "256MB",
-            "work_mem": "8MB",
-            "jit": "off",
-            "max_wal_size": "4GB",
-            "log_min_messages": "warning",
-            **(DURABLE if self.durable else NOT_DURABLE),
-        }
-        argv = [str(self.bin / "postgres"), "-D", str(data)]
-        for key, value in settings.items():
-            argv += ["-c", f"{key}={value}"]
-        self.pg = Process(
-            argv, self.cpus, self.work / "postgres.log", cwd=Path("/"), user=self.owner
-        )
-        self.redis = Process(
-            [
-                "redis-server",
-                "--port",
-                str(self.redis_port),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--appendonly",
-                "yes" if self.durable else "no",
-                "--appendfsync",
-                "everysec",
-                "--dir",
-                str(self.work),
-            ],
-            self.cpus,
-            self.work / "redis.log",
-            cwd=self.work,
-        )
+        """Both servers, and the data that every measured server begins with."""
+        self.refuse_taken_ports()
+        self.start_postgres()
+        self.start_redis()
         self.wait(lambda: self.sql("SELECT 1", "postgres"), "Postgres")
         self.wait(lambda: self.redis_call("PING"), "Redis")
         self.sql("CREATE DATABASE bench_seed", "postgres")
         for name in ("schema.sql", "seed.sql"):
             self.psql("bench_seed", "-f", str(SQL / name))
         self.sql("CHECKPOINT", "postgres")
+
+    def refuse_taken_ports(self) -> None:
+        """A server that is there would be taken for ours, and emptied."""
+        for port in (self.pg_port, self.redis_port):
+            with socket.socket() as sock:
+                if sock.connect_ex(("127.0.0.1", port)) == 0:
+                    sys.exit(f"port {port} is taken: name others with --pg-port and --redis-port")
+
+    def start_postgres(self) -> None:
+        data = self.work / "pg"
+        data.mkdir()
+        self.init_postgres(data)
+        settings = {
+            **SETTINGS,
+            **(DURABLE if self.durable else NOT_DURABLE),
+            "port": str(self.pg_port),
+        }
+        argv = [str(self.bin / "postgres"), "-D", str(data)]
+        for key, value in settings.items():
+            argv += ["-c", f"{key}={value}"]
+        log = self.work / "postgres.log"
+        self.pg = Process(argv, self.cpus, log, cwd=Path("/"), user=self.owner)
+
+    def init_postgres(self, data: Path) -> None:
+        """An empty cluster in `data`, whose owner is the user that may run PostgreSQL."""
+        as_owner: dict[str, Any] = {}
+        if self.owner:
+            self.work.chmod(0o755)
+            shutil.chown(data, self.owner, self.owner)
+            entry = pwd.getpwnam(self.owner)
+            as_owner = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+        options = f"-U {PG_USER} -A trust --no-sync --locale=C.UTF-8 -E UTF8".split()
+        subprocess.run(
+            [str(self.bin / "initdb"), "-D", str(data), *options],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd="/",
+            **as_owner,
+        )
+
+    def start_redis(self) -> None:
+        settings = {
+            "port": str(self.redis_port),
+            "bind": "127.0.0.1",
+            "save": "",
+            "appendonly": "yes" if self.durable else "no",
+            "appendfsync": "everysec",
+            "dir": str(self.work),
+        }
+        argv = ["redis-server"]
+        for key, value in settings.items():
+            argv += [f"--{key}", value]
+        self.redis = Process(argv, self.cpus, self.work / "redis.log", cwd=self.work)
 
     @staticmethod
     def wait(probe: Any, what: str) -> Any:
@@ -153,22 +149,9 @@ class Backends:
                 time.sleep(0.1)
 
     def psql(self, database: str, *args: str) -> str:
+        options = f"-h 127.0.0.1 -p {self.pg_port} -U {PG_USER} -qAtX -v ON_ERROR_STOP=1".split()
         done = subprocess.run(
-            [
-                str(self.bin / "psql"),
-                "-h",
-                "127.0.0.1",
-                "-p",
-                str(self.pg_port),
-                "-U",
-                PG_USER,
-                "-d",
-                database,
-                "-qAtX",
-                "-v",
-                "ON_ERROR_STOP=1",
-                *args,
-            ],
+            [str(self.bin / "psql"), *options, "-d", database, *args],
             capture_output=True,
             text=True,
             cwd="/",

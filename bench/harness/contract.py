@@ -6,8 +6,8 @@ import gzip
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from typing import Any
 
+from bench.harness.servers import Request
 from bench.harness.servers import dig
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Contract:
         """A hundred rows more."""
         return self._made(self._server.bulk(1), 100)
 
-    def _made(self, request: tuple[Any, ...], rows: int) -> str | None:
+    def _made(self, request: Request, rows: int) -> str | None:
         before = self._items()
         status, _, body = self._server.fetch(request)
         if status not in (200, 201) or self._items() != before + rows:
@@ -134,7 +134,7 @@ class Contract:
             )
         return None
 
-    def _stored_by(self, request: tuple[Any, ...]) -> int:
+    def _stored_by(self, request: Request) -> int:
         before = self._stored()
         status, _, body = self._server.fetch(request)
         if not 200 <= status < 300:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 if TYPE_CHECKING:
+    from bench.harness.servers import Request
     from bench.harness.servers import Server
 
 SHOWN = (
@@ -59,7 +60,7 @@ async def drain(
     }
 
 
-def as_sent(request: tuple[Any, ...]) -> bytes:
+def as_sent(request: Request) -> bytes:
     """A request without a body as bytes."""
     method, path, headers, _ = request
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())

@@ -19,6 +19,8 @@ from bench.harness.backends import PG_USER
 from bench.harness.backends import Backends
 from bench.harness.contract import check
 from bench.harness.drain import drain
+from bench.harness.load import Load
+from bench.harness.load import wrk
 from bench.harness.processes import Process
 from bench.harness.processes import cpu_busy
 from bench.harness.processes import cpu_seconds
@@ -26,32 +28,16 @@ from bench.harness.processes import memory
 from bench.harness.processes import parse_cpus
 from bench.harness.processes import say
 from bench.harness.processes import spin
+from bench.harness.sampling import Counters
+from bench.harness.sampling import Times
+from bench.harness.sampling import sampled
+from bench.harness.sampling import told
 from bench.harness.servers import HOT_USERS
+from bench.harness.servers import Request
 from bench.harness.servers import Server
 from bench.harness.servers import dig
 
 PAGES = 50  # consecutive ones are asked for at random
-
-LUA = """
-local data = %s
-local reqs = {}
-function init(args)
-  for i, r in ipairs(data) do
-    local h = {}
-    for k, v in pairs(r[3]) do h[k] = v end
-    reqs[i] = wrk.format(r[1], r[2], h, r[4])
-  end
-  math.randomseed(42)
-end
-function request() return reqs[math.random(#reqs)] end
-function done(s, l, r)
-  io.write(string.format(
-    'JSON {"requests":%%d,"duration_us":%%d,"bytes":%%d,"connect":%%d,"read":%%d,"write":%%d,' ..
-    '"status":%%d,"timeout":%%d,"p50_us":%%d,"p90_us":%%d,"p99_us":%%d,"max_us":%%d}\\n',
-    s.requests, s.duration, s.bytes, s.errors.connect, s.errors.read, s.errors.write,
-    s.errors.status, s.errors.timeout, l:percentile(50), l:percentile(90), l:percentile(99), l.max))
-end
-"""
 
 
 class Bench:
@@ -78,93 +64,43 @@ class Bench:
         self.facts: list[dict[str, Any]] = []
         self.problems: dict[str, dict[str, str]] = {}
 
-    def wrk(
-        self, server: Server, requests: list[tuple[Any, ...]], seconds: float, name: str
-    ) -> dict[str, Any]:
-        script = self.work / f"{name}.lua"
-        rows = []
-        for method, path, headers, body in requests:
-            head = ", ".join(f"[{lua(k)}] = {lua(v)}" for k, v in headers.items())
-            rows.append(f"{{{lua(method)}, {lua(path)}, {{{head}}}, {lua(body)}}}")
-        script.write_text(LUA % ("{\n" + ",\n".join(rows) + "\n}"))
-        whole = max(1, round(seconds))
-        child = Process(
-            [
-                "wrk",
-                "-t1",
-                f"-c{self.args.connections}",
-                f"-d{whole}s",
-                "--timeout",
-                "5s",
-                "-s",
-                str(script),
-                f"http://127.0.0.1:{server.port}",
-            ],
-            self.args.load_cpus,
-            out := self.work / f"{name}.wrk",
-        )
-        try:
-            child.popen.wait(whole + 30)
-        finally:
-            child.stop()
-        text = out.read_text(errors="replace")
-        out.unlink()
-        for line in text.splitlines():
-            if line.startswith("JSON "):
-                found: dict[str, Any] = json.loads(line[5:])
-                return found
-        raise RuntimeError(f"wrk said: {text[-400:]}")
+    def wrk(self, server: Server, requests: list[Request], seconds: float, name: str) -> Load:
+        place, args = self.work / name, self.args
+        return wrk(server.port, requests, args.connections, seconds, place, args.load_cpus)
 
     def measure(self, server: Server, scenario: str, cursors: list[str], turn: int) -> None:
-        assert server.process
+        """One scenario: the load, and what the gauges read before and after it."""
         requests = server.requests(scenario, cursors)
         name = f"{server.name}-{scenario}"
         if self.args.warmup:
             self.wrk(server, requests, self.args.warmup, name)
         cpus = parse_cpus(self.args.server_cpus)
-        pid, back = server.process.pid, self.backends
         speed = [spin(cpus[0])]
-        xacts, commands = back.transactions(), back.redis_info("total_commands_processed")
-        started, cpu, busy, back_cpu = (
-            time.monotonic(),
-            cpu_seconds(pid),
-            cpu_busy(cpus),
-            back.cpu(),
-        )
-        result = self.wrk(server, requests, self.args.duration, name)
-        wall = time.monotonic() - started
-        cpu, busy, back_cpu = cpu_seconds(pid) - cpu, cpu_busy(cpus) - busy, back.cpu() - back_cpu
-        commands = back.redis_info("total_commands_processed") - commands
+        counted = self.counters()
+        before = self.times(server)
+        load = self.wrk(server, requests, self.args.duration, name)
+        used = self.times(server) - before
         speed.append(spin(cpus[0]))
-        time.sleep(0.2)
-        n = max(result["requests"], 1)
-        failed = sum(result[k] for k in ("connect", "read", "write", "status", "timeout"))
-        self.samples.append(
-            {
-                "round": turn,
-                "server": server.name,
-                "scenario": scenario,
-                "rps": result["requests"] / (result["duration_us"] / 1e6),
-                "p50_ms": result["p50_us"] / 1000,
-                "p99_ms": result["p99_us"] / 1000,
-                "cpu_ms": cpu * 1000 / n,
-                "backend_cpu_ms": back_cpu * 1000 / n,
-                "server_cpu_share": cpu / wall,
-                "other_cpu_share": max(busy - cpu, 0) / wall / len(cpus),
-                "pg_xacts": (back.transactions() - xacts) / n,
-                "redis_commands": commands / n,
-                "spin_ms": sum(speed) / 2,
-                "bytes": result["bytes"] / n,
-                "requests": result["requests"],
-                "failed": failed,
-            }
+        time.sleep(0.2)  # until PostgreSQL has told of its last transactions
+        asked = self.counters() - counted
+        place = {"round": turn, "server": server.name, "scenario": scenario}
+        sample = place | sampled(load, used, asked, len(cpus)) | {"spin_ms": sum(speed) / 2}
+        self.samples.append(sample)
+        say(told(sample))
+
+    def times(self, server: Server) -> Times:
+        assert server.process
+        return Times(
+            wall=time.monotonic(),
+            server=cpu_seconds(server.process.pid),
+            cpus=cpu_busy(parse_cpus(self.args.server_cpus)),
+            backends=self.backends.cpu(),
         )
-        s = self.samples[-1]
-        say(
-            f"  {server.name:24} {scenario:16} {s['rps']:8.0f} req/s  {s['cpu_ms']:.3f} CPU-ms/req  "
-            f"p50 {s['p50_ms']:.1f}  p99 {s['p99_ms']:.1f} ms  failed {failed}  "
-            f"(server {100 * s['server_cpu_share']:.0f}% of its CPU, others "
-            f"{100 * s['other_cpu_share']:.0f}%, spin {s['spin_ms']:.0f} ms)"
+
+    def counters(self) -> Counters:
+        return Counters(
+            transactions=self.backends.transactions(),
+            commands=self.backends.redis_info("total_commands_processed"),
         )
 
     def cursors(self, server: Server) -> list[str]:
@@ -245,12 +181,3 @@ class Bench:
         self.backends.stop()
         if not self.args.keep:
             shutil.rmtree(self.work, ignore_errors=True)
-
-
-def lua(value: str | None) -> str:
-    if value is None:
-        return "nil"
-    escaped = (
-        value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
-    )
-    return f'"{escaped}"'

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bench.harness.measuring import Bench
 
 BENCH = Path(__file__).parents[1]
+Request = tuple[str, str, dict[str, str], str | None]  # method, path, headers, body
 HOT_USERS = 1000  # ids 1 to this are read from the cache
 
 ENDPOINTS = {
@@ -71,7 +72,7 @@ class Server:
         self.startup_timeout = float(spec.get("startup_timeout", 60))
         self.process: Process | None = None
 
-    # --- requests, as (method, path, headers, body)
+    # --- requests
 
     def request(
         self,
@@ -80,7 +81,7 @@ class Server:
         query: str = "",
         headers: dict[str, str] | None = None,
         **values: Any,
-    ) -> tuple[Any, ...]:
+    ) -> Request:
         method, path = self.endpoints[endpoint].split(" ", 1)
         path = path.format(**values)
         if query:
@@ -90,34 +91,32 @@ class Server:
             head["Content-Type"] = "application/json"
         return method, path, head, body
 
-    def user(self, user_id: int) -> tuple[Any, ...]:
+    def user(self, user_id: int) -> Request:
         return self.request("user", id=user_id)
 
-    def page(
-        self, cursor: str | None = None, headers: dict[str, str] | None = None
-    ) -> tuple[Any, ...]:
+    def page(self, cursor: str | None = None, headers: dict[str, str] | None = None) -> Request:
         query = f"{self.shape['limit']}=20"
         if cursor:
             query += f"&{self.shape['cursor']}={quote(cursor, safe='')}"
         return self.request("items", query=query, headers=headers)
 
-    def projected(self) -> tuple[Any, ...]:
+    def projected(self) -> Request:
         if not self.shape["fields"]:  # then `mixed` has whole pages in their place
             return self.page()
         return self.request("items", query=f"{self.shape['fields']}=id,name")
 
-    def create(self, n: int) -> tuple[Any, ...]:
+    def create(self, n: int) -> Request:
         return self.request("item_create", json.dumps(item_doc(n)))
 
-    def bulk(self, n: int) -> tuple[Any, ...]:
+    def bulk(self, n: int) -> Request:
         rows = [item_doc(n * 100 + i) for i in range(100)]
         key = self.shape["bulk_key"]
         return self.request("items_bulk", json.dumps({key: rows} if key else rows))
 
-    def job(self, user_id: int) -> tuple[Any, ...]:
+    def job(self, user_id: int) -> Request:
         return self.request("job_enqueue", Template(self.bodies["job"]).substitute(id=user_id))
 
-    def simple(self, endpoint: str) -> tuple[Any, ...]:
+    def simple(self, endpoint: str) -> Request:
         return self.request(endpoint)
 
     # --- schema: the workload's, or with `prepare` the server's own
@@ -175,7 +174,7 @@ class Server:
             )
         return True
 
-    def requests(self, scenario: str, cursors: list[str]) -> list[tuple[Any, ...]]:
+    def requests(self, scenario: str, cursors: list[str]) -> list[Request]:
         rng = random.Random(7)
         if scenario == "user_hit":
             return [self.user(i) for i in range(1, HOT_USERS + 1)]
@@ -232,9 +231,7 @@ class Server:
         assert self.process
         return self.process.log.read_text(errors="replace")[-600:]
 
-    def fetch(
-        self, request: tuple[Any, ...], timeout: float = 10
-    ) -> tuple[int, dict[str, str], bytes]:
+    def fetch(self, request: Request, timeout: float = 10) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             return self.fetch_on(connection, request)
@@ -243,8 +240,8 @@ class Server:
 
     @staticmethod
     def fetch_on(
-        connection: http.client.HTTPConnection, request: tuple[Any, ...]
-    ) -> tuple[Any, ...]:
+        connection: http.client.HTTPConnection, request: Request
+    ) -> tuple[int, dict[str, str], bytes]:
         method, path, headers, body = request
         connection.request(method, path, body, headers)
         response = connection.getresponse()
