@@ -42,9 +42,11 @@ class Server:
 async def serving(answer: Answer) -> AsyncIterator[Server]:
     """A server that sends what `answer` gives for a head; nothing: it closes."""
     seen = Server()
+    clients: set[asyncio.StreamWriter] = set()
 
     async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         seen.connections += 1
+        clients.add(writer)
         try:
             while head := (await reader.readuntil(b"\r\n\r\n")).decode():
                 seen.heads.append(head)
@@ -57,13 +59,15 @@ async def serving(answer: Answer) -> AsyncIterator[Server]:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            clients.discard(writer)
             writer.close()
 
     server = await asyncio.start_server(on_connection, "127.0.0.1", 0)
     async with server:
         seen.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         yield seen
-        server.close_clients()
+        for client in clients:
+            client.close()
 
 
 async def load(url: str, *routes: Route, rate: float = 100, **more: float) -> Result:
