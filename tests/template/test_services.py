@@ -20,6 +20,7 @@ from tests.template import servers
 from tests.template.report import Proving
 from tests.template.running import running
 from tests.template.sets import CATALOGUE
+from tests.template.sets import PYTHONS
 from tests.template.sets import Chosen
 from tests.template.sets import booted
 from tests.template.sets import presets
@@ -82,6 +83,12 @@ def test_lint(chosen: Chosen, tree: Tree, own_tools: Path, proving: Proving) -> 
 def test_types(chosen: Chosen, copy: Path, own_tools: Path, proving: Proving) -> None:
     with proving("typed", chosen):
         machine.run(own_tools / "mypy", "--strict", ".", cwd=copy)
+
+
+@pytest.mark.parametrize("chosen", [by_size[-1]], ids=str)
+def test_types_of_the_oldest_python(copy: Path, own_tools: Path) -> None:
+    """What only a newer standard library has, is not used."""
+    machine.run(own_tools / "mypy", "--strict", "--python-version", PYTHONS[0], ".", cwd=copy)
 
 
 @THE_PRESETS
